@@ -1,0 +1,275 @@
+/*
+ * ext.c - term_to_binary, binary_to_term and their kin.
+ *
+ * Both directions are done in one go and charged afterwards.
+ */
+#include "bif/bif.h"
+#include "vm/big.h"
+#include "vm/binary.h"
+#include "vm/ext.h"
+
+#include <zlib.h>
+
+#define COMPRESSED 80           /* tag: size of what follows, then zlib's data */
+#define COMPRESSED_HEAD 6       /* version, tag, size */
+#define BYTES_PER_RED 128
+#define INFLATE_RATIO_MAX 1032  /* deflate can't do better */
+
+static term encode_plain(struct proc *p, term t, unsigned flags)
+{
+    size_t n = 1 + ext_encode_size(t, flags);
+    uint8_t *data;
+    term bin = binary_new(p, n, &data);
+
+    if (bin == THE_NON_VALUE)
+        return bif_error(p, am_system_limit);
+    data[0] = EXT_VERSION;
+    ext_encode(t, data + 1, flags);
+    bif_spend(p, n, BYTES_PER_RED);
+    return bin;
+}
+
+/* Deflate n bytes; what does not become smaller is left as it is. */
+static term encode_compressed(struct proc *p, term t, unsigned flags, int level)
+{
+    size_t n = 1 + ext_encode_size(t, flags);
+    uint8_t *plain, *packed;
+    term bin;
+
+    if (n <= COMPRESSED_HEAD)
+        return encode_plain(p, t, flags);
+    plain = vm_try_alloc(ALLOC_BINARY, 2 * n);
+    if (!plain)
+        return bif_error(p, am_system_limit);
+    packed = plain + n;
+    plain[0] = packed[0] = EXT_VERSION;
+    ext_encode(t, plain + 1, flags);
+
+    uLongf room = n - COMPRESSED_HEAD;
+    packed[1] = COMPRESSED;
+    packed[2] = (uint8_t)((n - 1) >> 24);
+    packed[3] = (uint8_t)((n - 1) >> 16);
+    packed[4] = (uint8_t)((n - 1) >> 8);
+    packed[5] = (uint8_t)(n - 1);
+    if (n - 1 <= UINT32_MAX
+        && compress2(packed + COMPRESSED_HEAD, &room, plain + 1, n - 1, level) == Z_OK)
+        bin = binary_from(p, packed, COMPRESSED_HEAD + room);
+    else
+        bin = binary_from(p, plain, n);
+    vm_free(plain);
+    bif_spend(p, n, BYTES_PER_RED / 2);
+    return bin != THE_NON_VALUE ? bin : bif_error(p, am_system_limit);
+}
+
+static bool encode_options(term opts, unsigned *flags, int *level)
+{
+    *flags = 0;
+    *level = 0;
+    for (; term_is_cons(opts); opts = cons_tail(opts)) {
+        term o = cons_head(opts);
+
+        if (o == am_compressed) {
+            *level = Z_DEFAULT_COMPRESSION;
+            continue;
+        }
+        if (o == am_deterministic) {
+            *flags |= EXT_DETERMINISTIC;
+            continue;
+        }
+        if (!term_is_tuple_of(o, 2) || !term_is_small(*tuple_at(o, 2)))
+            return false;
+        int64_t v = small_value(*tuple_at(o, 2));
+        if (*tuple_at(o, 1) == am_minor_version && v >= 0 && v <= 2) {
+            *flags &= EXT_DETERMINISTIC;
+            *flags |= v == 0 ? EXT_MINOR_0 : v == 2 ? EXT_MINOR_2 : 0;
+        } else if (*tuple_at(o, 1) == am_compressed && v >= 0 && v <= 9) {
+            *level = (int)v;
+        } else {
+            return false;
+        }
+    }
+    return term_is_nil(opts);
+}
+
+static term encode_with(struct proc *p, term t, term opts)
+{
+    unsigned flags;
+    int level;
+
+    if (!encode_options(opts, &flags, &level))
+        return bif_badarg(p);
+    return level ? encode_compressed(p, t, flags, level)
+                 : encode_plain(p, t, flags);
+}
+
+static term in_list(struct proc *p, term t)
+{
+    if (t == THE_NON_VALUE)
+        return t;
+    term *hp = heap_alloc(p, CONS_WORDS);
+    return put_cons(&hp, t, TERM_NIL);
+}
+
+BIF(erlang, term_to_binary, 1)
+{
+    return encode_plain(p, arg[0], 0);
+}
+
+BIF(erlang, term_to_binary, 2)
+{
+    return encode_with(p, arg[0], arg[1]);
+}
+
+/* One binary: how the bytes are divided is not specified. */
+BIF(erlang, term_to_iovec, 1)
+{
+    return in_list(p, encode_plain(p, arg[0], 0));
+}
+
+BIF(erlang, term_to_iovec, 2)
+{
+    return in_list(p, encode_with(p, arg[0], arg[1]));
+}
+
+BIF(erlang, external_size, 1)
+{
+    return uint64_make(p, 1 + ext_encode_size(arg[0], EXT_OTP_SIZE));
+}
+
+BIF(erlang, external_size, 2)
+{
+    unsigned flags = EXT_OTP_SIZE;
+    term opts = arg[1];
+
+    /* Here, unlike in term_to_binary/2, nothing resets an earlier 0. */
+    for (; term_is_cons(opts); opts = cons_tail(opts)) {
+        term o = cons_head(opts);
+
+        if (!term_is_tuple_of(o, 2) || *tuple_at(o, 1) != am_minor_version)
+            return bif_badarg(p);
+        if (*tuple_at(o, 2) == small_make(0))
+            flags |= EXT_MINOR_0;
+        else if (*tuple_at(o, 2) != small_make(1))
+            return bif_badarg(p);
+    }
+    if (!term_is_nil(opts))
+        return bif_badarg(p);
+    return uint64_make(p, 1 + ext_encode_size(arg[0], flags));
+}
+
+/*
+ * Inflate what follows a COMPRESSED tag. *used gets the bytes of the input.
+ * NULL if it is not sound or does not give exactly `size` bytes.
+ */
+static uint8_t *inflate_all(const uint8_t *data, size_t n, size_t size,
+                            size_t *used)
+{
+    z_stream z = {0};
+    uint8_t *out;
+    int rc;
+
+    if (size / INFLATE_RATIO_MAX > n || n > UINT32_MAX)
+        return NULL;
+    out = vm_try_alloc(ALLOC_BINARY, size ? size : 1);
+    if (!out)
+        return NULL;
+    if (inflateInit(&z) != Z_OK) {
+        vm_free(out);
+        return NULL;
+    }
+    z.next_in = (uint8_t *)data;
+    z.avail_in = (uInt)n;
+    z.next_out = out;
+    z.avail_out = (uInt)size;
+    rc = inflate(&z, Z_FINISH);
+    *used = n - z.avail_in;
+    inflateEnd(&z);
+    if (rc != Z_STREAM_END || z.avail_out != 0) {
+        vm_free(out);
+        return NULL;
+    }
+    return out;
+}
+
+/* Decode n bytes to the heap; *used is 0 on entry if nobody wants it. */
+static term decode_bytes(struct proc *p, const uint8_t *data, size_t n,
+                         unsigned flags, size_t *used)
+{
+    size_t words;
+    int64_t bytes = ext_size(data, n, flags, &words);
+
+    if (bytes < 0)
+        return bif_badarg(p);
+    term *hp = heap_alloc_big(p, words);
+    if (!hp)
+        return bif_error(p, am_system_limit);
+    struct dest d = {.htop = hp, .off = &p->heap.off};
+    term t = ext_decode(&d, data, (size_t)bytes, flags);
+    heap_trim(p, d.htop);
+    bif_spend(p, (size_t)bytes, BYTES_PER_RED);
+    if (t == THE_NON_VALUE)
+        return bif_badarg(p);
+    *used = (size_t)bytes;
+    return t;
+}
+
+static term decode(struct proc *p, term bin, unsigned flags, size_t *used)
+{
+    struct binbytes b;
+    term t = THE_NON_VALUE;
+
+    if (!binary_bytes(bin, &b))
+        return bif_badarg(p);
+    if (b.size < 1 || b.data[0] != EXT_VERSION) {
+        t = bif_badarg(p);
+    } else if (b.size < COMPRESSED_HEAD || b.data[1] != COMPRESSED) {
+        t = decode_bytes(p, b.data + 1, b.size - 1, flags, used);
+        *used += 1;
+    } else {
+        size_t size = (size_t)b.data[2] << 24 | (size_t)b.data[3] << 16
+                      | (size_t)b.data[4] << 8 | b.data[5];
+        size_t packed = 0, inner = 0;
+        uint8_t *plain = inflate_all(b.data + COMPRESSED_HEAD,
+                                     b.size - COMPRESSED_HEAD, size, &packed);
+
+        t = plain ? decode_bytes(p, plain, size, flags, &inner)
+                  : bif_badarg(p);
+        *used = COMPRESSED_HEAD + packed;
+        vm_free(plain);
+    }
+    binary_bytes_end(&b);
+    return t;
+}
+
+BIF(erlang, binary_to_term, 1)
+{
+    size_t used = 0;
+
+    return decode(p, arg[0], 0, &used);
+}
+
+BIF(erlang, binary_to_term, 2)
+{
+    unsigned flags = 0;
+    bool tell_used = false;
+    size_t used = 0;
+    term opts = arg[1];
+
+    for (; term_is_cons(opts); opts = cons_tail(opts)) {
+        if (cons_head(opts) == am_safe)
+            flags |= EXT_SAFE;
+        else if (cons_head(opts) == am_used)
+            tell_used = true;
+        else
+            break;
+    }
+    if (!term_is_nil(opts))
+        return bif_error_cause(p, am_badarg, am_badopt);
+
+    term t = decode(p, arg[0], flags, &used);
+    if (t == THE_NON_VALUE || !tell_used)
+        return t;
+    term n = uint64_make(p, used);
+    term *hp = heap_alloc(p, 3);
+    return put_tuple2(&hp, t, n);
+}

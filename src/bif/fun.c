@@ -1,0 +1,138 @@
+/*
+ * fun.c - making funs and asking what they are.
+ */
+#include "bif/bif.h"
+#include "vm/binary.h"
+#include "vm/print.h"
+
+#define MAX_ARITY 255
+
+/* The name is known only while the fun's code is loaded. */
+static term fun_name(const struct fun_entry *f)
+{
+    return code_find(f->addr) ? f->name : TERM_NIL;
+}
+
+BIF(erlang, make_fun, 3)
+{
+    if (!term_is_atom(arg[0]) || !term_is_atom(arg[1]) || !term_is_small(arg[2]))
+        return bif_badarg(p);
+    int64_t arity = small_value(arg[2]);
+    if (arity < 0 || arity > MAX_ARITY)
+        return bif_badarg(p);
+    term *hp = heap_alloc(p, EXPORT_FUN_WORDS);
+    return export_fun_put(&hp, export_put(arg[0], arg[1], (uint32_t)arity));
+}
+
+static term local_info(struct proc *p, const struct fun_words *fun, term item)
+{
+    const struct fun_entry *f = fun->entry;
+    term list = TERM_NIL, *hp;
+
+    switch (item) {
+    case am_type:
+        return am_local;
+    case am_pid:
+        return fun->creator;
+    case am_module:
+        return f->module;
+    case am_name:
+        return fun_name(f);
+    case am_arity:
+        return small_make(f->arity);
+    case am_index:
+    case am_new_index:
+        return small_make(f->index);
+    case am_uniq:
+        return small_make(f->old_uniq);
+    case am_new_uniq:
+        return binary_from(p, f->uniq, sizeof f->uniq);
+    case am_refc:
+        /* Entries are not counted; one for the code, one for this fun. */
+        return small_make(2);
+    case am_env:
+        hp = heap_alloc(p, f->num_free * CONS_WORDS);
+        for (uint32_t i = f->num_free; i > 0; i--)
+            list = put_cons(&hp, fun->env[i - 1], list);
+        return list;
+    default:
+        return THE_NON_VALUE;
+    }
+}
+
+static term external_info(const struct export *e, term item)
+{
+    switch (item) {
+    case am_type:
+        return am_external;
+    case am_module:
+        return e->m;
+    case am_name:
+        return e->f;
+    case am_arity:
+        return small_make(e->arity);
+    case am_env:
+        return TERM_NIL;
+    case am_pid:
+    case am_index:
+    case am_new_index:
+    case am_uniq:
+    case am_new_uniq:
+    case am_refc:
+        return am_undefined;
+    default:
+        return THE_NON_VALUE;
+    }
+}
+
+static const struct export *export_of(term fun)
+{
+    return ((const struct export_words *)boxed_ptr(fun))->export;
+}
+
+BIF(erlang, fun_info, 2)
+{
+    term value, *hp;
+
+    if (boxed_is(arg[0], BOX_FUN))
+        value = local_info(p, fun_ptr(arg[0]), arg[1]);
+    else if (boxed_is(arg[0], BOX_EXPORT))
+        value = external_info(export_of(arg[0]), arg[1]);
+    else
+        value = THE_NON_VALUE;
+    if (value == THE_NON_VALUE)
+        return bif_badarg(p);
+    hp = heap_alloc(p, 3);
+    return put_tuple2(&hp, arg[1], value);
+}
+
+BIF(erlang, fun_info_mfa, 1)
+{
+    if (boxed_is(arg[0], BOX_FUN)) {
+        const struct fun_entry *f = fun_ptr(arg[0])->entry;
+        term *hp = heap_alloc(p, 4);
+
+        return put_tuple3(&hp, f->module, fun_name(f), small_make(f->arity));
+    }
+    if (boxed_is(arg[0], BOX_EXPORT)) {
+        const struct export *e = export_of(arg[0]);
+        term *hp = heap_alloc(p, 4);
+
+        return put_tuple3(&hp, e->m, e->f, small_make(e->arity));
+    }
+    return bif_badarg(p);
+}
+
+BIF(erlang, fun_to_list, 1)
+{
+    struct text t;
+    term list;
+
+    if (!term_is_fun(arg[0]))
+        return bif_badarg(p);
+    text_init(&t);
+    text_term(&t, arg[0], 0);
+    list = bif_string(p, t.s, t.n);
+    text_fini(&t);
+    return list;
+}

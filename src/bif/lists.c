@@ -1,0 +1,409 @@
+/*
+ * lists.c - the BIFs of lists, and of erlang those on lists: ++, --, length.
+ *
+ * Long lists are done in slices. Where what is left of the arguments is a call
+ * of the same function (reverse, member, keyfind) the trap is just that. ++
+ * and -- go on in functions of erts_internal; they check their lists before
+ * the first trap, so that a failure always names the operator.
+ */
+#include "bif/bif.h"
+#include "vm/ops.h"
+
+#define CELLS_PER_RED 60        /* copied; OTP's figure */
+#define MEMBER_PER_RED 16       /* compared */
+#define KEYFIND_PER_RED 10
+#define SUBTRACT_PER_RED 8      /* hashed and compared */
+
+/* n cells of list in front of acc, in reverse; *rest is what follows them. */
+static term reverse_cells(struct proc *p, term list, size_t n, term acc,
+                          term *rest)
+{
+    term *hp = heap_alloc(p, n * CONS_WORDS);
+
+    for (; n > 0; n--, list = cons_tail(list))
+        acc = put_cons(&hp, cons_head(list), acc);
+    *rest = list;
+    return acc;
+}
+
+/* How many cells list has, counting no further than max. */
+static size_t count_cells(term list, size_t max, term *rest)
+{
+    size_t n = 0;
+
+    for (; term_is_cons(list) && n < max; list = cons_tail(list))
+        n++;
+    *rest = list;
+    return n;
+}
+
+/* lists:reverse(List, Tail). A bad end is found when it is reached, as in OTP. */
+BIF(lists, reverse, 2)
+{
+    size_t budget = bif_budget(p, CELLS_PER_RED);
+    term rest;
+    size_t n = count_cells(arg[0], budget, &rest);
+
+    if (!term_is_list(rest))
+        return bif_badarg(p);
+    arg[1] = reverse_cells(p, arg[0], n, arg[1], &arg[0]);
+    bif_spend(p, n, CELLS_PER_RED);
+    if (term_is_nil(arg[0]))
+        return arg[1];
+    return bif_yield(p);
+}
+
+BIF(lists, member, 2)
+{
+    size_t budget = bif_budget(p, MEMBER_PER_RED), left = budget;
+    term key = arg[0], list = arg[1];
+    bool imm = term_is_imm(key);
+
+    for (; term_is_cons(list); list = cons_tail(list), left--) {
+        if (left == 0) {
+            arg[1] = list;
+            bif_spend(p, budget, MEMBER_PER_RED);
+            return bif_yield(p);
+        }
+        term item = cons_head(list);
+        if (item == key || (!imm && term_eq(item, key))) {
+            bif_spend(p, budget - left, MEMBER_PER_RED);
+            return am_true;
+        }
+    }
+    bif_spend(p, budget - left, MEMBER_PER_RED);
+    return term_is_nil(list) ? am_false : bif_badarg(p);
+}
+
+/*
+ * Is element == key? A small key equals a float when its double does, exact
+ * or not: OTP's rule here, unlike that of ==.
+ */
+static bool key_matches(term key, term element)
+{
+    if (key == element)
+        return true;
+    if (term_is_small(key))
+        return term_is_float(element)
+               && float_value(element) == (double)small_value(key);
+    if (term_is_imm(key))
+        return false;
+    return term_compare(key, element) == 0;
+}
+
+/*
+ * The tuple, false, or THE_NON_VALUE: failed or to be called again.
+ */
+static term keyfind(struct proc *p, term *arg)
+{
+    size_t budget = bif_budget(p, KEYFIND_PER_RED), left = budget;
+    term key = arg[0], list = arg[2];
+
+    if (!term_is_small(arg[1]) || small_value(arg[1]) < 1)
+        return bif_badarg(p);
+    uint64_t pos = (uint64_t)small_value(arg[1]);
+
+    for (; term_is_cons(list); list = cons_tail(list), left--) {
+        if (left == 0) {
+            arg[2] = list;
+            bif_spend(p, budget, KEYFIND_PER_RED);
+            return bif_yield(p);
+        }
+        term item = cons_head(list);
+        if (term_is_tuple(item) && pos <= tuple_arity(item)
+            && key_matches(key, *tuple_at(item, pos))) {
+            bif_spend(p, budget - left, KEYFIND_PER_RED);
+            return item;
+        }
+    }
+    bif_spend(p, budget - left, KEYFIND_PER_RED);
+    return term_is_nil(list) ? am_false : bif_badarg(p);
+}
+
+BIF(lists, keyfind, 3)
+{
+    return keyfind(p, arg);
+}
+
+BIF(lists, keymember, 3)
+{
+    term t = keyfind(p, arg);
+
+    return t == THE_NON_VALUE || t == am_false ? t : am_true;
+}
+
+BIF(lists, keysearch, 3)
+{
+    term t = keyfind(p, arg);
+
+    if (t == THE_NON_VALUE || t == am_false)
+        return t;
+    term *hp = heap_alloc(p, 3);
+    return put_tuple2(&hp, am_value, t);
+}
+
+GUARD(erlang, length, 1)
+{
+    int64_t n = list_length(arg[0]);
+
+    return n < 0 ? bif_badarg(p) : small_make(n);
+}
+
+/*
+ * List ++ Tail when List is long: cells go in reverse to Acc, and all of Acc
+ * before Tail at the end.
+ */
+BIF(erts_internal, append_trap, 3)
+{
+    size_t budget = bif_budget(p, CELLS_PER_RED);
+    term rest;
+    size_t n = count_cells(arg[0], budget, &rest);
+
+    if (!term_is_list(rest))
+        return bif_badarg(p);
+    arg[1] = reverse_cells(p, arg[0], n, arg[1], &arg[0]);
+    bif_spend(p, n, CELLS_PER_RED);
+    if (!term_is_nil(arg[0]))
+        return bif_yield(p);
+    return bif_trap(p, EXP("lists", "reverse", 2), arg + 1, 2);
+}
+
+static term append(struct proc *p, term *arg)
+{
+    size_t budget = bif_budget(p, CELLS_PER_RED);
+    term list = arg[0], tail = arg[1];
+
+    if (term_is_nil(list))
+        return tail;
+    int64_t n = list_length(list);
+    if (n < 0)
+        return bif_badarg(p);
+    if (term_is_nil(tail))
+        return list;
+    if ((size_t)n > budget) {
+        term args[3] = {list, TERM_NIL, tail};
+        return bif_trap(p, EXP("erts_internal", "append_trap", 3), args, 3);
+    }
+
+    term *hp = heap_alloc(p, (size_t)n * CONS_WORDS);
+    term result = cons_make(hp);
+    for (; !term_is_nil(list); list = cons_tail(list), hp += CONS_WORDS) {
+        hp[0] = cons_head(list);
+        hp[1] = cons_make(hp + CONS_WORDS);
+    }
+    hp[-1] = tail;
+    bif_spend(p, (size_t)n, CELLS_PER_RED);
+    return result;
+}
+
+BIF_AS(erlang, op_append, 2, "++")
+{
+    return append(p, arg);
+}
+BIF(erlang, append, 2)
+{
+    return append(p, arg);
+}
+
+/*
+ * A -- B removes, for each element of B, its first occurrence in A. The order
+ * of B does not matter, so B is a multiset: a table of counts, or a plain
+ * array when it is short. Neither can outlive a slice, as collections move
+ * terms; a slice that ends early writes the set down as a list again.
+ *
+ * A long B is applied SUBTRACT_CHUNK elements at a time, A -- (B1 ++ B2) being
+ * (A -- B1) -- B2: that bounds the work of making the set anew in each slice.
+ */
+#define SUBTRACT_CHUNK 32768
+#define SUBTRACT_SHORT 16
+
+struct bag {
+    struct bag_entry {
+        term t;             /* THE_NON_VALUE: free */
+        uint32_t hash, count;
+    } *entry;
+    size_t size;            /* power of two; hashed only if > SUBTRACT_SHORT */
+    size_t used, left;      /* entries; elements, counted as often as they are */
+    struct bag_entry local[SUBTRACT_SHORT];
+};
+
+static struct bag_entry *bag_find(struct bag *b, term t)
+{
+    if (b->entry == b->local) {
+        for (size_t i = 0; i < b->used; i++) {
+            if (term_eq(b->entry[i].t, t))
+                return &b->entry[i];
+        }
+        return b->used < SUBTRACT_SHORT ? &b->entry[b->used] : NULL;
+    }
+    uint32_t hash = term_hash(t, (uint32_t)vm.seed[0]);
+    for (size_t i = hash;; i++) {
+        struct bag_entry *e = &b->entry[i & (b->size - 1)];
+        if (e->t == THE_NON_VALUE) {
+            e->hash = hash;
+            return e;
+        }
+        if (e->hash == hash && term_eq(e->t, t))
+            return e;
+    }
+}
+
+/* From at most max elements of list; *rest is what follows. */
+static void bag_init(struct bag *b, term list, size_t max, term *rest)
+{
+    size_t n = count_cells(list, max, rest);
+
+    b->used = b->left = 0;
+    b->size = SUBTRACT_SHORT;
+    b->entry = b->local;
+    if (n > SUBTRACT_SHORT) {
+        while (b->size < n * 2)
+            b->size *= 2;
+        b->entry = vm_alloc(ALLOC_SYSTEM, b->size * sizeof *b->entry);
+    }
+    for (size_t i = 0; i < b->size; i++) {
+        b->entry[i].t = THE_NON_VALUE;
+        b->entry[i].count = 0;
+    }
+    for (; b->left < n; b->left++, list = cons_tail(list)) {
+        struct bag_entry *e = bag_find(b, cons_head(list));
+        if (e->t == THE_NON_VALUE) {
+            e->t = cons_head(list);
+            b->used++;
+        }
+        e->count++;
+    }
+}
+
+static void bag_fini(struct bag *b)
+{
+    if (b->entry != b->local)
+        vm_free(b->entry);
+}
+
+static bool bag_take(struct bag *b, term t)
+{
+    struct bag_entry *e = bag_find(b, t);
+
+    if (!e || e->count == 0)
+        return false;
+    e->count--;
+    b->left--;
+    return true;
+}
+
+static term bag_list(struct proc *p, const struct bag *b)
+{
+    term *hp = heap_alloc(p, b->left * CONS_WORDS);
+    term list = TERM_NIL;
+
+    for (size_t i = 0; i < b->size; i++) {
+        for (uint32_t n = b->entry[i].count; n > 0; n--)
+            list = put_cons(&hp, b->entry[i].t, list);
+    }
+    return list;
+}
+
+/*
+ * A slice of A -- B. arg: what is left of A in this round, what is kept of it
+ * so far (reversed), this round's chunk of B, the rest of B. Both lists of B
+ * and A are proper. Yields with arg as it is then.
+ */
+static term subtract_slice(struct proc *p, term *arg)
+{
+    size_t budget = bif_budget(p, SUBTRACT_PER_RED), spent = 0;
+    struct bag set;
+    term rest;
+
+    for (;;) {
+        if (term_is_nil(arg[2])) {
+            arg[2] = arg[3];
+            bag_init(&set, arg[2], SUBTRACT_CHUNK, &arg[3]);
+        } else {
+            bag_init(&set, arg[2], SUBTRACT_CHUNK, &rest);
+        }
+        spent += set.left;
+
+        /* At least as much of A as the set has cost. */
+        size_t max = budget > spent ? budget - spent : 0;
+        if (max < set.left)
+            max = set.left;
+        size_t n = count_cells(arg[0], max, &rest);
+        term *start = heap_alloc(p, n * CONS_WORDS), *hp = start;
+        term a = arg[0];
+        for (; n > 0 && set.left > 0; n--, a = cons_tail(a)) {
+            spent++;
+            if (!bag_take(&set, cons_head(a))) {
+                hp[0] = cons_head(a);
+                hp[1] = cons_make(hp + CONS_WORDS);
+                hp += CONS_WORDS;
+            }
+        }
+        heap_trim(p, hp);
+        bool done = set.left == 0 || term_is_nil(a);
+
+        if (done && term_is_nil(arg[1])) {
+            if (hp > start) {
+                hp[-1] = a;
+                a = cons_make(start);
+            }
+        } else {
+            /* Turn the new cells round, in place, onto what is kept. */
+            for (term *c = start; c < hp; c += CONS_WORDS) {
+                c[1] = arg[1];
+                arg[1] = cons_make(c);
+            }
+        }
+        arg[0] = a;
+        arg[2] = done ? TERM_NIL : bag_list(p, &set);
+        bag_fini(&set);
+
+        if (done) {
+            int64_t kept = list_length(arg[1]);
+            arg[0] = reverse_cells(p, arg[1], (size_t)kept, arg[0], &arg[1]);
+            spent += (size_t)kept * SUBTRACT_PER_RED / CELLS_PER_RED;
+            if (term_is_nil(arg[0]) || term_is_nil(arg[3])) {
+                bif_spend(p, spent, SUBTRACT_PER_RED);
+                return arg[0];
+            }
+        }
+        if (!done || spent >= budget) {
+            bif_spend(p, spent, SUBTRACT_PER_RED);
+            return bif_yield(p);
+        }
+    }
+}
+
+BIF(erts_internal, subtract_trap, 4)
+{
+    for (int i = 0; i < 4; i++) {
+        if (list_length(arg[i]) < 0)
+            return bif_badarg(p);
+    }
+    return subtract_slice(p, arg);
+}
+
+static term subtract(struct proc *p, term *arg)
+{
+    int64_t n = list_length(arg[0]), m = list_length(arg[1]);
+
+    if (n < 0 || m < 0)
+        return bif_badarg(p);
+    if (n == 0 || m == 0)
+        return arg[0];
+
+    term args[4] = {arg[0], TERM_NIL, TERM_NIL, arg[1]};
+    if ((size_t)(n + m) <= bif_budget(p, SUBTRACT_PER_RED)
+        && m <= SUBTRACT_CHUNK)
+        return subtract_slice(p, args);
+    return bif_trap(p, EXP("erts_internal", "subtract_trap", 4), args, 4);
+}
+
+BIF_AS(erlang, op_subtract, 2, "--")
+{
+    return subtract(p, arg);
+}
+BIF(erlang, subtract, 2)
+{
+    return subtract(p, arg);
+}

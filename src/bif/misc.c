@@ -1,0 +1,350 @@
+/*
+ * misc.c - BIFs that belong to no family: display, tags of dtrace, system
+ * monitoring and profiling, debugging aids.
+ */
+#include "bif/bif.h"
+#include "bif/build.h"
+#include "bif/info.h"
+#include "os/os.h"
+#include "vm/big.h"
+#include "vm/binary.h"
+#include "vm/map.h"
+#include "vm/node.h"
+#include "vm/ops.h"
+#include "vm/print.h"
+
+/* Display */
+
+static term display(struct proc *p, term t, bool as_list)
+{
+    struct text text;
+    term result = am_true;
+
+    text_init(&text);
+    text_term(&text, t, 0);
+    text_add(&text, "\n", 1);
+    os_console(text.s, text.n);
+    if (as_list)
+        result = bif_string(p, text.s, text.n);
+    text_fini(&text);
+    return result;
+}
+
+BIF(erlang, display, 1)
+{
+    return display(p, arg[0], false);
+}
+
+BIF(erts_debug, display, 1)
+{
+    return display(p, arg[0], true);
+}
+
+/* A list of characters, as UTF-8. */
+BIF(erlang, display_string, 1)
+{
+    struct text t;
+    term l = arg[0];
+
+    text_init(&t);
+    for (; term_is_cons(l); l = cons_tail(l)) {
+        term head = cons_head(l);
+        int64_t c = term_is_small(head) ? small_value(head) : -1;
+        char u[4];
+        size_t n;
+
+        if (c < 0 || c > 0x10ffff || (c >= 0xd800 && c <= 0xdfff))
+            break;
+        if (c < 0x80) {
+            u[0] = (char)c;
+            n = 1;
+        } else if (c < 0x800) {
+            u[0] = (char)(0xc0 | c >> 6);
+            n = 2;
+        } else if (c < 0x10000) {
+            u[0] = (char)(0xe0 | c >> 12);
+            n = 3;
+        } else {
+            u[0] = (char)(0xf0 | c >> 18);
+            n = 4;
+        }
+        for (size_t i = 1; i < n; i++)
+            u[i] = (char)(0x80 | (c >> 6 * (n - 1 - i) & 0x3f));
+        text_add(&t, u, n);
+    }
+    if (!term_is_nil(l)) {
+        text_fini(&t);
+        return bif_badarg(p);
+    }
+    os_console(t.s, t.n);
+    text_fini(&t);
+    return am_true;
+}
+
+BIF(erlang, display_nl, 0)
+{
+    os_console("\n", 1);
+    return am_true;
+}
+
+/* Tags for dtrace: as in an OTP that was built without it. */
+
+BIF(erlang, dt_put_tag, 1)
+{
+    return am_undefined;
+}
+
+BIF(erlang, dt_get_tag, 0)
+{
+    return am_undefined;
+}
+
+BIF(erlang, dt_get_tag_data, 0)
+{
+    return am_undefined;
+}
+
+BIF(erlang, dt_spread_tag, 1)
+{
+    return term_is_bool(arg[0]) ? am_true : bif_badarg(p);
+}
+
+BIF(erlang, dt_restore_tag, 1)
+{
+    return am_true;
+}
+
+BIF(erlang, dt_prepend_vm_tag_data, 1)
+{
+    return arg[0];
+}
+
+BIF(erlang, dt_append_vm_tag_data, 1)
+{
+    return arg[0];
+}
+
+/* Scheduling */
+
+BIF(erlang, bump_reductions, 1)
+{
+    if (!term_is_small(arg[0]) || small_value(arg[0]) < 0)
+        return bif_badarg(p);
+    bif_spend(p, small_value(arg[0]) > SLICE_REDS ? SLICE_REDS
+                                                  : (size_t)small_value(arg[0]), 1);
+    return am_true;
+}
+
+BIF(erts_internal, system_check, 1)
+{
+    /* All schedulers answered: this is the one. */
+    return arg[0] == am_schedulers ? am_ok : bif_badarg(p);
+}
+
+BIF(erts_internal, time_unit, 0)
+{
+    return small_make(1000000000);
+}
+
+BIF(erts_internal, perf_counter_unit, 0)
+{
+    return small_make(1000000000);
+}
+
+BIF(erts_internal, is_process_executing_dirty, 1)
+{
+    return term_is_local_pid(arg[0]) ? am_false : bif_badarg(p);
+}
+
+BIF(erts_internal, check_dirty_process_code, 2)
+{
+    return bif_error(p, am_notsup);
+}
+
+BIF(erts_internal, dirty_process_handle_signals, 1)
+{
+    return bif_error(p, am_notsup);
+}
+
+/* Monitoring and profiling of the system */
+
+BIF(erlang, system_monitor, 0)
+{
+    return am_undefined;
+}
+
+BIF(erlang, system_monitor, 1)
+{
+    if (arg[0] == am_undefined)
+        return am_undefined;
+    return bif_unimplemented(p, "erlang:system_monitor/1");
+}
+
+BIF(erlang, system_monitor, 2)
+{
+    if (arg[0] == am_undefined || term_is_nil(arg[1]))
+        return am_undefined;
+    return bif_unimplemented(p, "erlang:system_monitor/2");
+}
+
+BIF(erlang, system_profile, 0)
+{
+    return am_undefined;
+}
+
+BIF(erlang, system_profile, 2)
+{
+    if (arg[0] == am_undefined || term_is_nil(arg[1]))
+        return am_undefined;
+    return bif_unimplemented(p, "erlang:system_profile/2");
+}
+
+BIF(error_logger, warning_map, 0)
+{
+    return am_warning;
+}
+
+/* Debugging */
+
+BIF(erts_debug, same, 2)
+{
+    return bool_make(arg[0] == arg[1]);
+}
+
+BIF(erts_debug, flat_size, 1)
+{
+    return uint64_make(p, term_flat_size(arg[0]));
+}
+
+BIF(erts_debug, interpreter_size, 0)
+{
+    return small_make(0);
+}
+
+/* heap_binary, or {refc_binary, Size, {binary, Allocated}, Flags}. */
+static term binary_info(struct proc *p, term t)
+{
+    if (!term_is_bitstring(t))
+        return bif_badarg(p);
+    t = bits_of(t).orig;
+    if (!boxed_is(t, BOX_REFCBIN))
+        return am_heap_binary;
+
+    const struct refcbin_words *r = (const struct refcbin_words *)boxed_ptr(t);
+    term size = uint64_make(p, r->size);
+    term capacity = uint64_make(p, r->bin->capacity);
+    term *hp = heap_alloc(p, 8);
+
+    capacity = put_tuple2(&hp, am_binary, capacity);
+    return put_tuple4(&hp, am_refc_binary, size, capacity,
+                      small_make(header_aux(r->header)));
+}
+
+/*
+ * OTP's tests look into the VM and push it about with these two. What has a
+ * meaning here is done; waiting for other threads' work is done at once.
+ */
+BIF(erts_debug, get_internal_state, 1)
+{
+    term zero = small_make(0);
+
+    if (arg[0] == am_available_internal_state)
+        return bool_make(vm.info->internal_state);
+    if (!vm.info->internal_state)
+        return bif_error(p, am_undef);
+    if (term_is_tuple_of(arg[0], 2) && *tuple_at(arg[0], 1) == am_binary_info)
+        return binary_info(p, *tuple_at(arg[0], 2));
+    switch (arg[0]) {
+    case am_reds_left:
+        return small_make(p->reds_left);
+    case am_memory:
+        return bif_trap(p, EXP("erlang", "memory", 0), NULL, 0);
+    case am_check_io_debug:
+        return build_tuple4(p, zero, zero, zero, zero);
+    case am_nbalance:
+        return zero;
+    case am_force_heap_frags:
+    case am_scheduler_dump:
+        return am_false;
+    default:
+        return bif_unimplemented(p, "erts_debug:get_internal_state/1");
+    }
+}
+
+BIF(erts_debug, set_internal_state, 2)
+{
+    struct proc *q;
+
+    if (arg[0] == am_available_internal_state && term_is_bool(arg[1])) {
+        bool old = vm.info->internal_state;
+
+        vm.info->internal_state = arg[1] == am_true;
+        return bool_make(old);
+    }
+    if (!vm.info->internal_state)
+        return bif_error(p, am_undef);
+    switch (arg[0]) {
+    case am_reds_left:
+        if (!term_is_small(arg[1]))
+            return bif_badarg(p);
+        p->reds_left = small_value(arg[1]) > SLICE_REDS ? SLICE_REDS
+                       : small_value(arg[1]) < 0        ? 0
+                                                 : (int32_t)small_value(arg[1]);
+        return am_true;
+    case am_wait:
+        if (arg[1] != am_deallocations && arg[1] != am_timer_cancellations &&
+            arg[1] != am_aux_work && arg[1] != am_thread_progress)
+            return bif_badarg(p);
+        return am_ok;
+    case am_force_gc:
+        q = proc_find(arg[1]);
+        if (!q)
+            return am_false;
+        q->heap.want_gc = q->heap.want_full = true;
+        return am_true;
+    case am_proc_sig_buffers:
+        return am_false;
+    case am_unicode_loop_limit:
+    case am_re_loop_limit:
+    case am_binary_loop_limit:
+        /* How long slices are: ours are what reductions are left. */
+        return small_make(0);
+    case am_code_write_permission:
+        return am_true;
+    case am_inconsistent_heap:
+        /* A heap is never inconsistent between instructions. */
+        return arg[1] == am_start ? am_start : am_ok;
+    default:
+        return bif_unimplemented(p, "erts_debug:set_internal_state/2");
+    }
+}
+
+#define UNIMPLEMENTED(m, f, a)                                                 \
+    {                                                                          \
+        return bif_unimplemented(p, #m ":" #f "/" #a);                         \
+    }
+
+BIF(erts_debug, disassemble, 1) UNIMPLEMENTED(erts_debug, disassemble, 1)
+BIF(erts_debug, breakpoint, 2) UNIMPLEMENTED(erts_debug, breakpoint, 2)
+BIF(erts_debug, instructions, 0) UNIMPLEMENTED(erts_debug, instructions, 0)
+BIF(erts_debug, dirty_cpu, 2) UNIMPLEMENTED(erts_debug, dirty_cpu, 2)
+BIF(erts_debug, dirty_io, 2) UNIMPLEMENTED(erts_debug, dirty_io, 2)
+BIF(erts_debug, dirty, 3) UNIMPLEMENTED(erts_debug, dirty, 3)
+
+/* Counting of locks: what an OTP without it answers. */
+BIF(erts_debug, lcnt_control, 1)
+{
+    return bif_error(p, am_notsup);
+}
+BIF(erts_debug, lcnt_control, 2)
+{
+    return bif_error(p, am_notsup);
+}
+BIF(erts_debug, lcnt_collect, 0)
+{
+    return bif_error(p, am_notsup);
+}
+BIF(erts_debug, lcnt_clear, 0)
+{
+    return bif_error(p, am_notsup);
+}

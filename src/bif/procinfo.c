@@ -1,0 +1,528 @@
+/*
+ * procinfo.c - erlang:process_info/1,2 and what prints a process's stack.
+ *
+ * Items are built on the caller's heap; what belongs to another process is
+ * copied.
+ */
+#include "bif/procinfo.h"
+#include "bif/bif.h"
+#include "bif/build.h"
+#include "bif/info.h"
+#include "op/code.h"
+#include "os/os.h"
+#include "vm/big.h"
+#include "vm/binary.h"
+#include "vm/exc.h"
+#include "vm/gc.h"
+#include "vm/link.h"
+#include "vm/node.h"
+#include "vm/ops.h"
+#include "vm/pdict.h"
+#include "vm/print.h"
+
+/* What an item costs, about: some build lists and walk stacks. */
+#define ITEM_REDS 10
+
+/* q's term for p. */
+static term give(struct proc *p, const struct proc *q, term t)
+{
+    return p == q || term_is_imm(t) ? t : term_copy_to(p, t);
+}
+
+static term size_term(struct proc *p, uint64_t n)
+{
+    return uint64_make(p, n);
+}
+
+/* ---- where it runs ---- */
+
+/* The export whose stub pc is, NULL. */
+static const struct export *stub_of(code_ptr pc)
+{
+    uintptr_t e = (uintptr_t)pc - offsetof(struct export, stub);
+
+    if (code_find(pc) || pc == code_apply_stub || pc == code_exit_stub)
+        return NULL;
+    return pc[1] == e ? (const struct export *)e : NULL;
+}
+
+static term mfa(struct proc *p, term m, term f, uint32_t arity)
+{
+    return build_tuple3(p, m, f, small_make(arity));
+}
+
+/* The innermost frames; who asks for itself is seen as the caller. */
+static term frames(struct proc *p, struct proc *q, int depth)
+{
+    code_ptr pc = q == p ? vm.sched->self : q->pc;
+
+    return give(p, q, exc_stacktrace(q, pc, depth));
+}
+
+/* {M,F,A}, or {M,F,A,Loc} when location. */
+static term current(struct proc *p, struct proc *q, bool location)
+{
+    const struct export *e = q == p ? NULL : stub_of(q->pc);
+    term m, f, list;
+    uint32_t arity;
+
+    if (q->flags & PF_HIBERNATED) {
+        m = am_erlang;
+        f = am_hibernate;
+        arity = 3;
+    } else if (q != p && q->pc == code_apply_stub) {
+        m = q->init_m;
+        f = q->init_f;
+        arity = q->init_arity;
+    } else if (e) {
+        m = e->m;
+        f = e->f;
+        arity = e->arity;
+    } else {
+        list = frames(p, q, 1);
+        if (!term_is_cons(list))
+            return am_undefined;
+        list = cons_head(list);
+        if (location)
+            return list;
+        return build_tuple3(p, *tuple_at(list, 1), *tuple_at(list, 2),
+                            *tuple_at(list, 3));
+    }
+    return location ? build_tuple4(p, m, f, small_make(arity), TERM_NIL)
+                    : mfa(p, m, f, arity);
+}
+
+static term stacktrace(struct proc *p, struct proc *q)
+{
+    int depth = (int)vm.info->backtrace_depth;
+    const struct export *e = q == p ? NULL : stub_of(q->pc);
+
+    if ((q->flags & PF_HIBERNATED) || (e && depth > 0) ||
+        (q != p && q->pc == code_apply_stub)) {
+        term first = current(p, q, true);
+        term rest = depth > 1 ? frames(p, q, depth - 1) : TERM_NIL;
+
+        return depth > 0 ? build_cons(p, first, rest) : TERM_NIL;
+    }
+    return frames(p, q, depth);
+}
+
+static void address(struct text *t, code_ptr pc)
+{
+    struct code *c = code_find(pc);
+    struct func *f = c ? code_func(c, pc) : NULL;
+
+    text_printf(t, "0x%016lx (", (unsigned long)(uintptr_t)pc);
+    if (f) {
+        text_term(t, c->module, 0);
+        text_add(t, ":", 1);
+        text_term(t, f->f, 0);
+        text_printf(t, "/%u + %lu)\n", f->arity,
+                    (unsigned long)((uintptr_t)pc - (uintptr_t)c->base - f->start));
+    } else if (pc == code_exit_stub) {
+        text_printf(t, "<terminate process normally>)\n");
+    } else {
+        text_printf(t, "unknown function)\n");
+    }
+}
+
+/* The stack in OTP's words: the pc, then each frame and what is in it. */
+static void backtrace(struct text *t, const struct proc *p, const struct proc *q)
+{
+    code_ptr pc = q == p ? vm.sched->self : q->pc;
+    const term *sp = q->heap.stop;
+    struct code *c = code_find(pc);
+    const struct frame_row *row = c ? code_row(c, pc) : NULL;
+
+    text_printf(t, "Program counter: ");
+    address(t, pc);
+    while (sp < q->heap.hend) {
+        for (uint32_t i = 0; row && i < row->frame && sp < q->heap.hend; i++) {
+            text_printf(t, "y(%u)     ", i);
+            if (term_is_catch(*sp)) {
+                text_printf(t, "Catch ");
+                address(t, catch_get(catch_index(*sp))->handler);
+            } else {
+                text_term(t, *sp, 1000);
+                text_add(t, "\n", 1);
+            }
+            sp++;
+        }
+        if (sp >= q->heap.hend)
+            break;
+        pc = (code_ptr)(uintptr_t)*sp;
+        text_printf(t, "\n0x%016lx Return addr ", (unsigned long)(uintptr_t)sp);
+        address(t, pc);
+        sp++;
+        c = code_find(pc - 1);
+        row = c ? code_row(c, pc - 1) : NULL;
+    }
+}
+
+static term backtrace_binary(struct proc *p, const struct proc *q)
+{
+    struct text t;
+    term bin;
+
+    text_init(&t);
+    backtrace(&t, p, q);
+    bin = binary_from(p, t.s, t.n);
+    text_fini(&t);
+    return bin;
+}
+
+BIF(erts_internal, process_display, 2)
+{
+    struct proc *q;
+    struct text t;
+
+    if (arg[1] != am_backtrace)
+        return am_badarg;
+    q = proc_find(arg[0]);
+    if (!q)
+        return am_badarg;
+    text_init(&t);
+    backtrace(&t, p, q);
+    os_console(t.s, t.n);
+    text_fini(&t);
+    return am_true;
+}
+
+/* ---- memory ---- */
+
+static size_t queue_words(const struct proc *q)
+{
+    size_t n = 0;
+
+    for (const struct msg *m = q->msgq.first; m; m = m->next)
+        for (const struct mbuf *f = m->frag; f; f = f->next)
+            n += f->used;
+    return n;
+}
+
+static size_t block_words(const struct proc *q)
+{
+    return (size_t)(q->heap.hend - q->heap.heap);
+}
+
+static size_t old_block_words(const struct proc *q)
+{
+    return q->heap.old_heap ? (size_t)(q->heap.old_hend - q->heap.old_heap) : 0;
+}
+
+static size_t mbuf_words(const struct proc *q)
+{
+    return q->heap.mbuf_words + (q->flags & PF_OFF_HEAP_MSGS ? 0 : queue_words(q));
+}
+
+static size_t total_words(const struct proc *q)
+{
+    return block_words(q) + old_block_words(q) + mbuf_words(q);
+}
+
+static size_t memory_bytes(const struct proc *q)
+{
+    size_t n = sizeof *q + total_words(q) * sizeof(term);
+
+    if (q->flags & PF_OFF_HEAP_MSGS)
+        n += queue_words(q) * sizeof(term);
+    n += q->msgq.length * sizeof(struct msg);
+    if (q->dict)
+        n += (q->dict->mask + 1) * sizeof(struct pdict_slot);
+    if (q->arg != q->arg_def)
+        n += q->arg_size * sizeof(term);
+    if (q->links)
+        n += sizeof *q->links + q->links->links.n * sizeof(struct link_half) +
+             q->links->monitors.n * sizeof(struct monitor);
+    return n;
+}
+
+static term gc_settings(struct proc *p, const struct proc *q)
+{
+    term list = build_item(p, am_minor_gcs, small_make(q->heap.gen_gcs), TERM_NIL);
+
+    list = build_item(p, am_fullsweep_after, small_make(q->heap.max_gen_gcs), list);
+    list = build_item(p, am_min_heap_size, size_term(p, q->heap.min_words), list);
+    list = build_item(p, am_min_bin_vheap_size, size_term(p, q->heap.min_bin_vheap),
+                      list);
+    return build_item(p, am_max_heap_size, proc_max_heap_map(p, q), list);
+}
+
+static term gc_info(struct proc *p, const struct proc *q)
+{
+    const struct heap *h = &q->heap;
+    const struct {
+        term key;
+        size_t value;
+    } items[] = {
+        {am_old_heap_block_size, old_block_words(q)},
+        {am_heap_block_size, block_words(q)},
+        {am_mbuf_size, mbuf_words(q)},
+        {am_recent_size, (size_t)(h->high_water - h->heap)},
+        {am_stack_size, (size_t)(h->hend - h->stop)},
+        {am_old_heap_size, h->old_heap ? (size_t)(h->old_htop - h->old_heap) : 0},
+        {am_heap_size, (size_t)(h->htop - h->heap)},
+        {am_bin_vheap_size, h->off.vheap_words},
+        {am_bin_vheap_block_size, h->bin_vheap_limit},
+        {am_bin_old_vheap_size, h->old_off.vheap_words},
+        {am_bin_old_vheap_block_size, h->bin_old_vheap_limit},
+    };
+    term list = TERM_NIL;
+
+    for (size_t i = sizeof items / sizeof *items; i-- > 0;)
+        list = build_item(p, items[i].key, size_term(p, items[i].value), list);
+    return list;
+}
+
+/* [{Address, Bytes, References} | Tail] */
+static term binaries_of(struct proc *p, const struct offheap *off, term list)
+{
+    for (const term *o = off->first; o; o = (const term *)o[1]) {
+        const struct refcbin_words *w = (const struct refcbin_words *)o;
+
+        if (header_type(*o) != BOX_REFCBIN)
+            continue;
+        list = build_cons(p,
+                          build_tuple3(p, size_term(p, (uintptr_t)w->bin),
+                                       size_term(p, w->bin->size),
+                                       small_make(w->bin->refc)),
+                          list);
+    }
+    return list;
+}
+
+static term binaries(struct proc *p, const struct proc *q)
+{
+    term list = binaries_of(p, &q->heap.off, TERM_NIL);
+
+    list = binaries_of(p, &q->heap.old_off, list);
+    for (const struct mbuf *m = q->heap.mbuf; m; m = m->next)
+        list = binaries_of(p, &m->off, list);
+    return list;
+}
+
+/* ---- the rest ---- */
+
+static term status(const struct proc *q)
+{
+    if (q->flags & PF_SUSPENDED)
+        return am_suspended;
+    switch (q->state) {
+    case PROC_RUNNING: return am_running;
+    case PROC_RUNNABLE: return am_runnable;
+    case PROC_WAITING: return am_waiting;
+    default: return am_exiting;
+    }
+}
+
+static term messages(struct proc *p, const struct proc *q)
+{
+    term list = TERM_NIL, *tail = &list;
+
+    if (q->flags & PF_SENSITIVE)
+        return TERM_NIL;
+    for (const struct msg *m = q->msgq.first; m; m = m->next) {
+        term *hp, value = m->value;
+
+        if (value == THE_NON_VALUE)
+            continue;
+        if (m->frag && !term_is_imm(value))
+            value = term_copy_to(p, value);
+        else
+            value = give(p, q, value);
+        hp = heap_alloc(p, CONS_WORDS);
+        hp[0] = value;
+        hp[1] = TERM_NIL;
+        *tail = cons_make(hp);
+        tail = &hp[1];
+    }
+    return list;
+}
+
+static term dictionary(struct proc *p, const struct proc *q)
+{
+    const struct pdict_slot *s;
+    term list = TERM_NIL;
+
+    if (q->flags & PF_SENSITIVE)
+        return TERM_NIL;
+    for (size_t i = 0; (s = pdict_next(q, &i));)
+        list = build_item(p, give(p, q, s->key), give(p, q, s->value), list);
+    return list;
+}
+
+static term monitors(struct proc *p, const struct proc *q)
+{
+    term list = TERM_NIL;
+
+    if (!q->links)
+        return list;
+    for (struct snode *e = q->links->monitors.first; e; e = e->next) {
+        const struct monitor *m = (const struct monitor *)e;
+        term what = m->name != THE_NON_VALUE ? build_tuple2(p, m->name, m->node)
+                                             : m->id;
+
+        list = build_item(p, m->type, what, list);
+    }
+    return list;
+}
+
+static term suspending(struct proc *p, const struct proc *q)
+{
+    term list = TERM_NIL;
+
+    if (!q->links)
+        return list;
+    for (struct snode *e = q->links->suspends.first; e; e = e->next)
+        list = build_cons(p,
+                          build_tuple3(p, e->key[0],
+                                       small_make(((struct suspend *)e)->count),
+                                       small_make(0)),
+                          list);
+    return list;
+}
+
+static uint64_t reductions(const struct proc *q)
+{
+    int32_t spent = q->state == PROC_RUNNING ? vm.slice_reds - q->reds_left : 0;
+
+    return q->reductions + (spent > 0 ? (uint32_t)spent : 0);
+}
+
+/* The value of an item; THE_NON_VALUE: there is none of that name. */
+static term item(struct proc *p, struct proc *q, term name)
+{
+    switch (name) {
+    case am_registered_name:
+        return q->name == THE_NON_VALUE ? TERM_NIL : q->name;
+    case am_current_function: return current(p, q, false);
+    case am_current_location: return current(p, q, true);
+    case am_current_stacktrace: return stacktrace(p, q);
+    case am_initial_call: return mfa(p, q->init_m, q->init_f, q->init_arity);
+    case am_status: return status(q);
+    case am_messages: return messages(p, q);
+    case am_message_queue_len: return size_term(p, q->msgq.length);
+    case am_message_queue_data:
+        return q->flags & PF_OFF_HEAP_MSGS ? am_off_heap : am_on_heap;
+    case am_links: return links_list(p, q->id);
+    case am_monitors: return monitors(p, q);
+    case am_monitored_by: return links_monitored_by(p, q->id);
+    case am_suspending: return suspending(p, q);
+    case am_dictionary: return dictionary(p, q);
+    case am_trap_exit: return bool_make(q->flags & PF_TRAP_EXIT);
+    case am_error_handler: return q->error_handler;
+    case am_heap_size: return size_term(p, block_words(q));
+    case am_total_heap_size: return size_term(p, total_words(q));
+    case am_stack_size: return size_term(p, (size_t)(q->heap.hend - q->heap.stop));
+    case am_memory: return size_term(p, memory_bytes(q));
+    case am_garbage_collection: return gc_settings(p, q);
+    case am_garbage_collection_info: return gc_info(p, q);
+    case am_min_heap_size: return size_term(p, q->heap.min_words);
+    case am_min_bin_vheap_size: return size_term(p, q->heap.min_bin_vheap);
+    case am_max_heap_size: return proc_max_heap_map(p, q);
+    case am_fullsweep_after: return small_make(q->heap.max_gen_gcs);
+    case am_group_leader: return give(p, q, q->group_leader);
+    case am_parent: return give(p, q, q->parent);
+    case am_reductions: return size_term(p, reductions(q));
+    case am_priority: return proc_prio_atom(q);
+    case am_trace: return small_make(0);
+    case am_binary: return binaries(p, q);
+    case am_sequential_trace_token: return give(p, q, q->seq_token);
+    case am_catchlevel: return small_make(q->catches);
+    case am_backtrace: return backtrace_binary(p, q);
+    case am_last_calls: return q->save_calls ? TERM_NIL : am_false;
+    default: return THE_NON_VALUE;
+    }
+}
+
+static const term known[] = {
+    am_registered_name, am_current_function, am_current_location,
+    am_current_stacktrace, am_initial_call, am_status, am_messages,
+    am_message_queue_len, am_message_queue_data, am_links, am_monitors,
+    am_monitored_by, am_suspending, am_dictionary, am_trap_exit, am_error_handler,
+    am_heap_size, am_total_heap_size, am_stack_size, am_memory,
+    am_garbage_collection, am_garbage_collection_info, am_min_heap_size,
+    am_min_bin_vheap_size, am_max_heap_size, am_fullsweep_after, am_group_leader,
+    am_parent, am_reductions, am_priority, am_trace, am_binary,
+    am_sequential_trace_token, am_catchlevel, am_backtrace, am_last_calls,
+};
+
+static bool is_known(term name)
+{
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+        if (known[i] == name)
+            return true;
+    return false;
+}
+
+/* process_info/1's, in OTP's order. */
+static const term common[] = {
+    am_registered_name, am_current_function, am_initial_call, am_status,
+    am_message_queue_len, am_links, am_dictionary, am_trap_exit, am_error_handler,
+    am_priority, am_group_leader, am_total_heap_size, am_heap_size, am_stack_size,
+    am_reductions, am_garbage_collection, am_suspending,
+};
+
+/* The process of a pid; NULL: *undefined or badarg. */
+static struct proc *find(term pid, bool *undefined)
+{
+    *undefined = term_is_local_pid(pid) ||
+                 (boxed_is(pid, BOX_EXTPID) &&
+                  ((const struct ext_words *)boxed_ptr(pid))->node->name == node_name());
+    return term_is_local_pid(pid) ? proc_find(pid) : NULL;
+}
+
+BIF(erlang, process_info, 1)
+{
+    bool undefined;
+    struct proc *q = find(arg[0], &undefined);
+    term list = TERM_NIL;
+
+    if (!q)
+        return undefined ? am_undefined : bif_badarg(p);
+    for (size_t i = sizeof common / sizeof *common; i-- > 0;) {
+        term value = item(p, q, common[i]);
+
+        if (common[i] != am_registered_name || !term_is_nil(value))
+            list = build_item(p, common[i], value, list);
+    }
+    bif_spend(p, ITEM_REDS * sizeof common / sizeof *common, 1);
+    return list;
+}
+
+BIF(erlang, process_info, 2)
+{
+    bool undefined;
+    struct proc *q = find(arg[0], &undefined);
+    term l = arg[1], list = TERM_NIL, *tail = &list;
+
+    if (term_is_atom(l)) {
+        if (!is_known(l) || (!q && !undefined))
+            return bif_badarg(p);
+        if (!q)
+            return am_undefined;
+        bif_spend(p, ITEM_REDS, 1);
+        /* Without a name: [], by old custom. */
+        if (l == am_registered_name && q->name == THE_NON_VALUE)
+            return TERM_NIL;
+        return build_tuple2(p, l, item(p, q, l));
+    }
+    for (; term_is_cons(l); l = cons_tail(l))
+        if (!is_known(cons_head(l)))
+            return bif_badarg(p);
+    if (!term_is_nil(l) || (!q && !undefined))
+        return bif_badarg(p);
+    if (!q)
+        return am_undefined;
+    for (l = arg[1]; term_is_cons(l); l = cons_tail(l)) {
+        term pair = build_tuple2(p, cons_head(l), item(p, q, cons_head(l)));
+        term *hp = heap_alloc(p, CONS_WORDS);
+
+        hp[0] = pair;
+        hp[1] = TERM_NIL;
+        *tail = cons_make(hp);
+        tail = &hp[1];
+        bif_spend(p, ITEM_REDS, 1);
+    }
+    return list;
+}

@@ -1,0 +1,13 @@
+/*
+ * procinfo.h - what process.c and procinfo.c share.
+ */
+#ifndef BIF_PROCINFO_H
+#define BIF_PROCINFO_H
+
+#include "vm/proc.h"
+
+term proc_prio_atom(const struct proc *p);
+/* of's max_heap_size as a map on p's heap. */
+term proc_max_heap_map(struct proc *p, const struct proc *of);
+
+#endif

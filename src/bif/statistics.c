@@ -1,0 +1,137 @@
+/*
+ * statistics.c - erlang:statistics/1: what the VM has done so far.
+ *
+ * OTP asks each scheduler and traps to wait for the answers; with one
+ * scheduler they are known at once.
+ */
+#include "bif/bif.h"
+#include "bif/build.h"
+#include "bif/info.h"
+#include "os/os.h"
+#include "vm/big.h"
+
+#define NS_PER_MS 1000000u
+
+/* {Total, SinceLastCall} */
+static term since(struct proc *p, uint64_t now, uint64_t *last)
+{
+    term total = uint64_make(p, now), diff = uint64_make(p, now - *last);
+
+    *last = now;
+    return build_tuple2(p, total, diff);
+}
+
+static size_t queued(void)
+{
+    size_t n = 0;
+
+    for (int i = 0; i < PRIOS; i++)
+        n += vm.sched->runq[i].length;
+    return n;
+}
+
+/* Of all processes, dead and alive. */
+static uint64_t reductions(bool exact)
+{
+    uint64_t n = vm.info->ended_reductions;
+    struct proc *q;
+
+    for (size_t i = 0; (q = proc_next(&i));)
+        n += q->reductions;
+    if (exact && vm.sched->p && vm.sched->p->reds_left < SLICE_REDS)
+        n += (uint64_t)(SLICE_REDS - vm.sched->p->reds_left);
+    return n;
+}
+
+/* One number for our queue, and zeros for the dirty ones OTP has besides. */
+static term queue_list(struct proc *p, size_t n, int dirty)
+{
+    term list = TERM_NIL;
+
+    for (int i = 0; i < dirty; i++)
+        list = build_cons(p, small_make(0), list);
+    return build_cons(p, small_make((int64_t)n), list);
+}
+
+/* [{SchedulerId, ActiveTime, TotalTime}], the dirty CPU scheduler as 2. */
+static term wall_times(struct proc *p, bool all)
+{
+    uint64_t active, total;
+    term list = TERM_NIL, t;
+
+    if (!vm.info->wall_time)
+        return am_undefined;
+    active = os_cpu_ns() - vm.info->wall_time_cpu_ns;
+    total = os_mono_ns() - vm.info->wall_time_mono_ns;
+    if (active > total)
+        active = total;
+    t = uint64_make(p, total);
+    for (int64_t id = all ? 3 : 2; id > 1; id--)
+        list = build_cons(p, build_tuple3(p, small_make(id), small_make(0), t), list);
+    return build_cons(p, build_tuple3(p, small_make(1), uint64_make(p, active), t), list);
+}
+
+BIF(erlang, statistics, 1)
+{
+    struct info *info = vm.info;
+    term *hp;
+
+    switch (arg[0]) {
+    case am_runtime:
+        return since(p, os_cpu_ns() / NS_PER_MS, &info->last_runtime_ms);
+    case am_wall_clock:
+        return since(p, (os_mono_ns() - vm.start_mono_ns) / NS_PER_MS,
+                     &info->last_wall_ms);
+    case am_reductions:
+        return since(p, reductions(false), &info->last_reductions);
+    case am_exact_reductions:
+        return since(p, reductions(true), &info->last_exact_reductions);
+    case am_context_switches:
+        return build_tuple2(p, uint64_make(p, vm.sched->context_switches), small_make(0));
+    case am_garbage_collection:
+        return build_tuple3(p, uint64_make(p, vm.gc.collections),
+                            uint64_make(p, vm.gc.words_reclaimed), small_make(0));
+    case am_io:
+        return build_tuple2(
+            p, build_tuple2(p, am_input, uint64_make(p, info->io_in_bytes)),
+            build_tuple2(p, am_output, uint64_make(p, info->io_out_bytes)));
+    case am_run_queue:
+    case am_total_run_queue_lengths:
+    case am_total_run_queue_lengths_all:
+        return small_make((int64_t)queued());
+    case am_run_queue_lengths:
+        return queue_list(p, queued(), 1);
+    case am_run_queue_lengths_all:
+        return queue_list(p, queued(), 2);
+    case am_run_queues:
+        hp = heap_alloc(p, 4);
+        return put_tuple3(&hp, small_make((int64_t)queued()), small_make(0),
+                          small_make(0));
+    case am_total_active_tasks:
+    case am_total_active_tasks_all:
+        return small_make((int64_t)queued() + 1);
+    case am_active_tasks:
+        return queue_list(p, queued() + 1, 1);
+    case am_active_tasks_all:
+        return queue_list(p, queued() + 1, 2);
+    case am_scheduler_wall_time:
+        return wall_times(p, false);
+    case am_scheduler_wall_time_all:
+        return wall_times(p, true);
+    default:
+        return bif_badarg(p);
+    }
+}
+
+/* Called by kernel_refc alone, which counts those who want it on. */
+BIF(erts_internal, scheduler_wall_time, 1)
+{
+    bool old = vm.info->wall_time;
+
+    vm.info->wall_time = arg[0] == am_true;
+    if (vm.info->wall_time && !old) {
+        vm.info->wall_time_cpu_ns = os_cpu_ns();
+        vm.info->wall_time_mono_ns = os_mono_ns();
+    }
+    return bool_make(old);
+}

@@ -1,0 +1,664 @@
+/*
+ * port.c - the table of ports, their protocol with processes, their end.
+ *
+ * Ports are never touched by two at once: drivers run in os_wait(), between
+ * slices, and processes in their BIFs.
+ */
+#include <errno.h>
+
+#include "bif/bif.h"
+#include "bif/info.h"
+#include "io/io.h"
+#include "io/port.h"
+#include "os/os.h"
+#include "vm/log.h"
+#include "vm/ops.h"
+#include "vm/print.h"
+
+#define PORTS_MAX 65536     /* as many as OTP's +Q default */
+#define TABLE_MIN 64        /* buckets */
+
+struct port_table {
+    struct port **bucket;
+    size_t mask, count, open;
+    uint64_t next;              /* number of the next port */
+    struct port_driver *drivers;
+};
+
+void port_init(void)
+{
+    struct port_table *t = vm_zalloc(ALLOC_SYSTEM, sizeof *t);
+
+    t->mask = TABLE_MIN - 1;
+    t->bucket = vm_zalloc(ALLOC_SYSTEM, TABLE_MIN * sizeof *t->bucket);
+    vm.ports = t;
+    port_driver_add(&fd_driver);
+    port_driver_add(&ttysl_driver);
+    port_driver_add(&ram_file_driver);
+    nif_init();
+}
+
+void port_driver_add(struct port_driver *d)
+{
+    d->next = vm.ports->drivers;
+    vm.ports->drivers = d;
+}
+
+/* {spawn, "name arguments"}: the first word says which. */
+struct port_driver *port_driver_find(const char *name)
+{
+    size_t n = strcspn(name, " ");
+
+    for (struct port_driver *d = vm.ports->drivers; d; d = d->next)
+        if (strlen(d->name) == n && memcmp(d->name, name, n) == 0)
+            return d;
+    return NULL;
+}
+
+static void table_grow(struct port_table *t)
+{
+    size_t size = (t->mask + 1) * 2;
+    struct port **bucket = vm_zalloc(ALLOC_SYSTEM, size * sizeof *bucket);
+
+    for (size_t i = 0; i <= t->mask; i++) {
+        for (struct port *p = t->bucket[i], *next; p; p = next) {
+            struct port **at = &bucket[port_number(p->id) & (size - 1)];
+
+            next = p->next;
+            p->next = *at;
+            *at = p;
+        }
+    }
+    vm_free(t->bucket);
+    t->bucket = bucket;
+    t->mask = size - 1;
+}
+
+/* Take it out of the table and free it. */
+static void dispose(struct port *port)
+{
+    struct port_table *t = vm.ports;
+    struct port **at = &t->bucket[port_number(port->id) & t->mask];
+
+    while (*at != port)
+        at = &(*at)->next;
+    *at = port->next;
+    t->count--;
+    if (port->data_mbuf)
+        mbuf_free(port->data_mbuf);
+    vm_free(port->waiters);
+    vm_free(port->line);
+    vm_free(port->spawn_name);
+    vm_free(port);
+}
+
+struct port *port_new(struct proc *owner, const struct port_driver *d,
+                      const struct port_opts *opts)
+{
+    struct port_table *t = vm.ports;
+    struct port *port, **at;
+
+    if (t->count >= PORTS_MAX)
+        return NULL;
+    if (t->count > t->mask)
+        table_grow(t);
+    port = vm_zalloc(ALLOC_SYSTEM, sizeof *port);
+    port->driver = d;
+    port->owner = owner->id;
+    port->name = THE_NON_VALUE;
+    port->data = am_undefined;
+    port->binary = opts->binary;
+    port->eof = opts->eof;
+    port->os_pid = -1;
+    port->line_max = opts->line;
+    if (opts->line > 0)
+        port->line = vm_alloc(ALLOC_SYSTEM, opts->line);
+    port->spawn_name = vm_alloc(ALLOC_SYSTEM, strlen(opts->name) + 1);
+    strcpy(port->spawn_name, opts->name);
+    port->links = links_new();
+    port->id = port_make(t->next++);
+    at = &t->bucket[port_number(port->id) & t->mask];
+    port->next = *at;
+    *at = port;
+    t->count++;
+    t->open++;
+    return port;
+}
+
+void port_abandon(struct port *port)
+{
+    port->closing = true;
+    vm.ports->open--;
+    links_fire(port->links, port->id, THE_NON_VALUE, am_normal);
+    dispose(port);
+}
+
+struct port *port_find(term id)
+{
+    struct port *p;
+
+    if (term_is_atom(id))
+        id = name_whereis(id);
+    if (!term_is_local_port(id))
+        return NULL;
+    p = vm.ports->bucket[port_number(id) & vm.ports->mask];
+    while (p && p->id != id)
+        p = p->next;
+    return p && !p->closing ? p : NULL;
+}
+
+size_t port_count(void)
+{
+    return vm.ports->open;
+}
+
+struct port *port_next(size_t *i)
+{
+    /* In order of their numbers; the walk is of numbers, not of buckets. */
+    while (*i < vm.ports->next) {
+        struct port *p = port_find(port_make((*i)++));
+
+        if (p)
+            return p;
+    }
+    return NULL;
+}
+
+/*
+ * Messages to the owner.
+ */
+static void send_pair(term to, term port_id, struct mbuf *frag, term message)
+{
+    struct proc *p = proc_find(to);
+    struct mbuf *m;
+    struct dest d;
+    size_t words;
+
+    if (!p) {
+        if (frag)
+            mbuf_free(frag);
+        return;
+    }
+    words = frag ? term_size(message) : 0;
+    m = mbuf_new(3 + words);
+    d = (struct dest){m->words, &m->off};
+    if (frag)
+        message = term_copy(&d, message);
+    message = put_tuple2(&d.htop, port_id, message);
+    m->used = (size_t)(d.htop - m->words);
+    if (frag)
+        mbuf_free(frag);
+    msg_send_mbuf(p, m, message);
+}
+
+void port_deliver_term(struct port *port, struct mbuf *frag, term message)
+{
+    send_pair(port->owner, port->id, frag, message);
+}
+
+/* n bytes as a list or a binary, in d. */
+static size_t bytes_words(const struct port *port, size_t n)
+{
+    if (!port->binary)
+        return n * CONS_WORDS;
+    return n <= HEAPBIN_MAX ? HEAPBIN_WORDS(n) : BINARY_FROM_REFBIN_WORDS;
+}
+
+static term put_bytes(const struct port *port, struct dest *d,
+                      const uint8_t *data, size_t n)
+{
+    term list = TERM_NIL;
+
+    if (!port->binary) {
+        while (n > 0)
+            list = put_cons(&d->htop, small_make(data[--n]), list);
+        return list;
+    }
+    if (n <= HEAPBIN_MAX) {
+        struct heapbin_words *b = (struct heapbin_words *)d->htop;
+
+        b->header = HEADER(BOX_HEAPBIN, 0, HEAPBIN_WORDS(n) - 1);
+        b->size = n;
+        memcpy(b->data, data, n);
+        d->htop += HEAPBIN_WORDS(n);
+        return boxed_make(&b->header);
+    } else {
+        struct refbin *bin = refbin_new(n);
+
+        memcpy(bin->data, data, n);
+        return binary_put_refbin(d, bin, bin->data, n);
+    }
+}
+
+/* {Port, {data, Data}} or {Port, {data, {Flag, Data}}}. */
+static void deliver(struct port *port, term flag, const uint8_t *data, size_t n)
+{
+    struct proc *p = proc_find(port->owner);
+    struct mbuf *m;
+    struct dest d;
+    term t;
+
+    if (!p)
+        return;
+    m = mbuf_new(bytes_words(port, n) + 3 + 3 + 3);
+    d = (struct dest){m->words, &m->off};
+    t = put_bytes(port, &d, data, n);
+    if (flag != THE_NON_VALUE)
+        t = put_tuple2(&d.htop, flag, t);
+    t = put_tuple2(&d.htop, am_data, t);
+    t = put_tuple2(&d.htop, port->id, t);
+    m->used = (size_t)(d.htop - m->words);
+    msg_send_mbuf(p, m, t);
+}
+
+/* {line, N}: up to N bytes a message; eol, or noeol when cut. */
+static void deliver_lines(struct port *port, const uint8_t *data, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (data[i] == '\n') {
+            size_t len = port->line_n;
+
+            if (len > 0 && port->line[len - 1] == '\r')
+                len--;
+            deliver(port, am_eol, port->line, len);
+            port->line_n = 0;
+            continue;
+        }
+        if (port->line_n == port->line_max) {
+            deliver(port, am_noeol, port->line, port->line_n);
+            port->line_n = 0;
+        }
+        port->line[port->line_n++] = data[i];
+    }
+}
+
+void port_deliver(struct port *port, const void *data, size_t n)
+{
+    port->bytes_in += n;
+    vm.info->io_in_bytes += n;
+    if (port->closing)
+        return;
+    if (port->line_max > 0)
+        deliver_lines(port, data, n);
+    else
+        deliver(port, THE_NON_VALUE, data, n);
+}
+
+/*
+ * The end of a port.
+ */
+static void terminate(struct port *port)
+{
+    term id = port->id, owner = port->owner;
+    bool say_closed = port->say_closed;
+
+    port->driver->close(port);
+    dispose(port);
+    if (say_closed)
+        send_pair(owner, id, NULL, am_closed);
+}
+
+static void end(struct port *port, term reason, bool kill)
+{
+    struct links *links = port->links;
+
+    port_set_busy(port, false);
+    port->closing = true;
+    vm.ports->open--;
+    if (port->name != THE_NON_VALUE)
+        name_unregister(port->name);
+    port->links = NULL;
+    links_fire(links, port->id, port->name, reason);
+    if (!kill && port->driver->queued && port->driver->queued(port) > 0)
+        return;
+    terminate(port);
+}
+
+void port_exit(struct port *port, term reason)
+{
+    if (port->closing)
+        terminate(port);
+    else
+        end(port, reason, true);
+}
+
+void port_exit_errno(struct port *port, int err)
+{
+    port_exit(port, errno_atom(err));
+}
+
+void port_drained(struct port *port)
+{
+    if (port->closing)
+        terminate(port);
+}
+
+void port_eof(struct port *port)
+{
+    if (port->line_n > 0 && !port->closing) {
+        deliver(port, am_noeol, port->line, port->line_n);
+        port->line_n = 0;
+    }
+    if (port->eof && !port->closing)
+        port_deliver_term(port, NULL, am_eof);
+    else
+        port_exit(port, am_normal);
+}
+
+void port_exit_signal(term id, term from, term reason, bool from_link)
+{
+    struct port *port = term_is_local_port(id) ? port_find(id) : NULL;
+
+    if (!port)
+        return;
+    /* Of those that end normally only its owner takes a port with it. */
+    if (reason == am_normal && from != port->owner && from_link)
+        return;
+    end(port, reason == am_kill ? am_killed : reason, reason == am_kill);
+}
+
+void port_set_busy(struct port *port, bool busy)
+{
+    size_t n = port->nwaiters;
+
+    port->busy = busy;
+    if (busy)
+        return;
+    port->nwaiters = 0;
+    for (size_t i = 0; i < n; i++) {
+        struct proc *p = proc_find(port->waiters[i]);
+
+        if (p)
+            proc_wake(p);
+    }
+}
+
+static void wait_until_idle(struct port *port, struct proc *p)
+{
+    if (port->nwaiters == port->waiters_size) {
+        port->waiters_size = port->waiters_size ? port->waiters_size * 2 : 8;
+        port->waiters = vm_realloc(port->waiters,
+                                   port->waiters_size * sizeof *port->waiters);
+    }
+    port->waiters[port->nwaiters++] = p->id;
+}
+
+/*
+ * Watches of processes: a list that hangs off p->ports.
+ */
+void proc_watch(struct proc *p, struct proc_watch *w)
+{
+    struct proc_watch **list = (struct proc_watch **)&p->ports;
+
+    assert(!w->prev);
+    w->next = *list;
+    w->prev = list;
+    if (w->next)
+        w->next->prev = &w->next;
+    *list = w;
+    p->flags |= PF_USING_PORTS;
+}
+
+void proc_unwatch(struct proc_watch *w)
+{
+    if (!w->prev)
+        return;
+    *w->prev = w->next;
+    if (w->next)
+        w->next->prev = w->prev;
+    w->prev = NULL;
+}
+
+void port_proc_exit(struct proc *p)
+{
+    struct proc_watch **list = (struct proc_watch **)&p->ports;
+
+    while (*list) {
+        struct proc_watch *w = *list;
+
+        proc_unwatch(w);
+        w->fire(w, p);
+    }
+}
+
+void port_flush(void)
+{
+    struct port_table *t = vm.ports;
+    bool more = true;
+
+    while (more) {
+        more = false;
+        for (size_t i = 0; i <= t->mask; i++)
+            for (struct port *p = t->bucket[i]; p; p = p->next)
+                more |= p->driver->queued && p->driver->queued(p) > 0;
+        if (more)
+            os_wait(UINT64_MAX);
+    }
+}
+
+/*
+ * Commands.
+ */
+enum out_result { OUT_OK, OUT_BAD, OUT_BUSY };
+
+static enum out_result output(struct port *port, term data, bool force)
+{
+    struct binbytes b;
+    uint8_t *copy;
+    size_t n;
+
+    if (!port->driver->output)
+        return OUT_BAD;
+    if (port->busy && !force)
+        return OUT_BUSY;
+    if (binary_bytes(data, &b)) {
+        port->bytes_out += b.size;
+        vm.info->io_out_bytes += b.size;
+        port->driver->output(port, b.data, b.size);
+        binary_bytes_end(&b);
+        return OUT_OK;
+    }
+    if (!term_is_list(data) || iolist_size(data, &n) < 0)
+        return OUT_BAD;
+    copy = vm_alloc(ALLOC_SYSTEM, n + 1);
+    iolist_copy(data, copy);
+    port->bytes_out += n;
+    vm.info->io_out_bytes += n;
+    port->driver->output(port, copy, n);
+    vm_free(copy);
+    return OUT_OK;
+}
+
+/* OTP's complaint about data that is no iolist. */
+static void complain(struct port *port)
+{
+    struct text t;
+
+    text_init(&t);
+    text_printf(&t, "Bad value on output port '%s'\n", port->spawn_name);
+    log_text(am_error, TERM_NIL, t.s, t.n);
+    text_fini(&t);
+}
+
+static void badsig(struct port *port)
+{
+    struct proc *p = proc_find(port->owner);
+
+    if (p)
+        proc_exit_signal(p, port->id, am_badsig, false);
+}
+
+void port_signal(term id, term from, term message)
+{
+    struct port *port = port_find(id);
+    term sender, op;
+
+    if (!port)
+        return;
+    if (!term_is_tuple_of(message, 2) ||
+        !term_is_local_pid(*tuple_at(message, 1))) {
+        badsig(port);
+        return;
+    }
+    sender = *tuple_at(message, 1);
+    op = *tuple_at(message, 2);
+    if (sender != port->owner) {
+        badsig(port);
+    } else if (op == am_close) {
+        port->say_closed = true;
+        end(port, am_normal, false);
+    } else if (term_is_tuple_of(op, 2) && *tuple_at(op, 1) == am_command) {
+        /* A busy port takes it all the same: `!` does not wait here. */
+        if (output(port, *tuple_at(op, 2), true) == OUT_BAD) {
+            complain(port);
+            badsig(port);
+        }
+    } else if (term_is_tuple_of(op, 2) && *tuple_at(op, 1) == am_connect &&
+               term_is_local_pid(*tuple_at(op, 2))) {
+        port->owner = *tuple_at(op, 2);
+        send_pair(sender, port->id, NULL, am_connected);
+    } else {
+        badsig(port);
+    }
+}
+
+BIF(erts_internal, port_command, 3)
+{
+    bool force = false, nosuspend = false;
+    struct port *port;
+    term t;
+
+    for (t = arg[2]; term_is_cons(t); t = cons_tail(t)) {
+        if (cons_head(t) == am_force)
+            force = true;
+        else if (cons_head(t) == am_nosuspend)
+            nosuspend = true;
+        else
+            return am_badopt;
+    }
+    if (!term_is_nil(t))
+        return am_badopt;
+    port = port_find(arg[0]);
+    if (!port)
+        return am_badarg;
+    if (force)
+        return am_notsup;       /* no driver here is "soft busy" */
+    switch (output(port, arg[1], false)) {
+    case OUT_OK:
+        return am_true;
+    case OUT_BAD:
+        complain(port);
+        return am_badarg;
+    case OUT_BUSY:
+        break;
+    }
+    if (nosuspend)
+        return am_false;
+    wait_until_idle(port, p);
+    return bif_wait(p);
+}
+
+BIF(erts_internal, port_control, 3)
+{
+    struct port *port = port_find(arg[0]);
+    struct binbytes b;
+    uint8_t *copy;
+    uint64_t op;
+    size_t n;
+    term t;
+
+    if (!port || !port->driver->control || !term_is_small(arg[1]))
+        return am_badarg;
+    op = (uint64_t)small_value(arg[1]);
+    if (op > UINT32_MAX)
+        return am_badarg;
+    if (binary_bytes(arg[2], &b)) {
+        t = port->driver->control(port, p, (uint32_t)op, b.data, b.size);
+        binary_bytes_end(&b);
+    } else {
+        if (!term_is_list(arg[2]) || iolist_size(arg[2], &n) < 0)
+            return am_badarg;
+        copy = vm_alloc(ALLOC_SYSTEM, n + 1);
+        iolist_copy(arg[2], copy);
+        t = port->driver->control(port, p, (uint32_t)op, copy, n);
+        vm_free(copy);
+    }
+    return t == THE_NON_VALUE ? am_badarg : t;
+}
+
+BIF(erts_internal, port_call, 3)
+{
+    struct port *port = port_find(arg[0]);
+    term t;
+
+    if (!port || !port->driver->call || !term_is_small(arg[1]) ||
+        (uint64_t)small_value(arg[1]) > UINT32_MAX)
+        return am_badarg;
+    t = port->driver->call(port, p, (uint32_t)small_value(arg[1]), arg[2]);
+    return t == THE_NON_VALUE ? am_badarg : io_ok(p, t);
+}
+
+BIF(erts_internal, port_close, 1)
+{
+    struct port *port = port_find(arg[0]);
+
+    if (!port)
+        return am_badarg;
+    end(port, am_normal, false);
+    return am_true;
+}
+
+BIF(erts_internal, port_connect, 2)
+{
+    struct port *port = port_find(arg[0]);
+
+    if (!port || !term_is_local_pid(arg[1]) || !proc_find(arg[1]))
+        return am_badarg;
+    link_add(arg[1], port->id);
+    port->owner = arg[1];
+    return am_true;
+}
+
+BIF(erlang, ports, 0)
+{
+    struct port *port;
+    term list = TERM_NIL, *hp;
+
+    for (size_t i = vm.ports->next; i-- > 0;) {
+        port = port_find(port_make(i));
+        if (port) {
+            hp = heap_alloc(p, CONS_WORDS);
+            list = put_cons(&hp, port->id, list);
+        }
+    }
+    return list;
+}
+
+BIF(erlang, port_set_data, 2)
+{
+    struct port *port = port_find(arg[0]);
+    struct dest d;
+
+    if (!port)
+        return bif_badarg(p);
+    if (port->data_mbuf)
+        mbuf_free(port->data_mbuf);
+    port->data_mbuf = NULL;
+    port->data = arg[1];
+    if (!term_is_imm(arg[1])) {
+        port->data_mbuf = mbuf_new(term_size_all(arg[1]));
+        d = (struct dest){port->data_mbuf->words, &port->data_mbuf->off};
+        port->data = term_copy_all(&d, arg[1]);
+        port->data_mbuf->used = (size_t)(d.htop - port->data_mbuf->words);
+    }
+    return am_true;
+}
+
+BIF(erlang, port_get_data, 1)
+{
+    struct port *port = port_find(arg[0]);
+
+    if (!port)
+        return bif_badarg(p);
+    return term_copy_to(p, port->data);
+}

@@ -1,0 +1,814 @@
+/*
+ * prim_file.c - the natives of prim_file, over vfs.h.
+ *
+ * An open file is a magic ref. It closes when prim_file closes it, when its
+ * owner (the process that opened it) ends, or when nobody refers to it. A
+ * closed one answers {error, einval}.
+ */
+#include <errno.h>
+
+#include "bif/bif.h"
+#include "fs/vfs.h"
+#include "io/io.h"
+#include "vm/big.h"
+
+#define IOV_MAX_BINARIES 64     /* of a list are written at once */
+/* {{1902,1,1},{0,0,0}}: what converts between all kinds of time. */
+#define MIN_FILETIME (-2145916800)
+
+struct file {
+    struct resource res;
+    struct proc_watch watch;
+    struct vfs_file *f;             /* NULL: closed */
+};
+static const char file_type;
+
+static int file_close(struct file *file)
+{
+    struct vfs_file *f = file->f;
+
+    proc_unwatch(&file->watch);
+    file->f = NULL;
+    return f ? f->fs->close(f) : 0;
+}
+
+static void file_free(struct resource *r)
+{
+    struct file *file = (struct file *)r;
+
+    file_close(file);
+    vm_free(file);
+}
+
+static void owner_exits(struct proc_watch *w, struct proc *p)
+{
+    struct file *file = (struct file *)((char *)w - offsetof(struct file, watch));
+
+    file_close(file);
+}
+
+static term file_new(struct proc *p, struct vfs_file *f)
+{
+    struct file *file = vm_zalloc(ALLOC_SYSTEM, sizeof *file);
+
+    file->res = (struct resource){.refc = 1, .free = file_free, .type = &file_type};
+    file->f = f;
+    file->watch.fire = owner_exits;
+    proc_watch(p, &file->watch);
+    return io_ok(p, io_magic(p, &file->res));
+}
+
+/* The open file of a ref; else NULL with the result to return in *result. */
+static struct vfs_file *file_get(struct proc *p, term t, term *result)
+{
+    struct file *file = (struct file *)magic_resource(t, &file_type);
+
+    if (!file) {
+        *result = bif_badarg(p);
+        return NULL;
+    }
+    if (!file->f)
+        *result = io_error(p, EINVAL);
+    return file->f;
+}
+
+#define FILE_OR_RETURN(f)                                                      \
+    struct vfs_file *f;                                                        \
+    {                                                                          \
+        term result_;                                                          \
+        f = file_get(p, arg[0], &result_);                                     \
+        if (!f)                                                                \
+            return result_;                                                    \
+    }
+
+/*
+ * A path as internal_name2native makes it: a binary that ends in NUL, which
+ * appears nowhere else but in a run at the end.
+ */
+struct path {
+    struct binbytes bytes;
+    const char *s;
+};
+
+static int path_get(struct path *path, term t)
+{
+    const uint8_t *s, *nul;
+
+    if (!binary_bytes(t, &path->bytes))
+        return -EINVAL;
+    s = path->bytes.data;
+    nul = path->bytes.size ? memchr(s, 0, path->bytes.size) : NULL;
+    for (const uint8_t *at = nul; at && at < s + path->bytes.size; at++)
+        if (*at)
+            nul = NULL;
+    if (!nul) {
+        binary_bytes_end(&path->bytes);
+        return -EINVAL;
+    }
+    path->s = (const char *)s;
+    return 0;
+}
+
+static void path_end(struct path *path)
+{
+    binary_bytes_end(&path->bytes);
+}
+
+static term done(struct proc *p, int err)
+{
+    return err < 0 ? io_error(p, err) : am_ok;
+}
+
+#define HAS(op) (vfs->op != NULL)
+#define LACKS_WRITE (vfs->read_only ? -EROFS : -ENOTSUP)
+
+static unsigned modes_of(term list)
+{
+    unsigned mode = 0;
+
+    for (; term_is_cons(list); list = cons_tail(list)) {
+        term t = cons_head(list);
+
+        if (t == am_read)
+            mode |= VFS_READ;
+        else if (t == am_write)
+            mode |= VFS_WRITE;
+        else if (t == am_exclusive)
+            mode |= VFS_EXCLUSIVE;
+        else if (t == am_append)
+            mode |= VFS_APPEND;
+        else if (t == am_sync)
+            mode |= VFS_SYNC;
+        else if (t == am_skip_type_check)
+            mode |= VFS_ANY_TYPE;
+        else if (t == am_directory)
+            mode |= VFS_DIRECTORY;
+        /* The others are file's and prim_file's business. */
+    }
+    if (mode & (VFS_APPEND | VFS_EXCLUSIVE))
+        mode |= VFS_WRITE;
+    else if (!(mode & (VFS_READ | VFS_WRITE)))
+        mode |= VFS_READ;
+    return mode;
+}
+
+NIF(prim_file, open_nif, 2)
+{
+    struct vfs_file *f;
+    struct path path;
+    int err;
+
+    if (!term_is_list(arg[1]))
+        return bif_badarg(p);
+    err = path_get(&path, arg[0]);
+    if (err < 0)
+        return io_error(p, err);
+    err = vfs->open(path.s, modes_of(arg[1]), &f);
+    path_end(&path);
+    return err < 0 ? io_error(p, err) : file_new(p, f);
+}
+
+NIF(prim_file, file_desc_to_ref_nif, 1)
+{
+    struct vfs_file *f;
+    int64_t fd;
+    int err;
+
+    if (!term_to_int64(arg[0], &fd) || fd != (int)fd)
+        return bif_badarg(p);
+    err = HAS(from_fd) ? vfs->from_fd((int)fd, &f) : -ENOTSUP;
+    return err < 0 ? io_error(p, err) : file_new(p, f);
+}
+
+NIF(prim_file, close_nif, 1)
+{
+    struct file *file = (struct file *)magic_resource(arg[0], &file_type);
+
+    if (!file)
+        return bif_badarg(p);
+    if (!file->f)
+        return io_error(p, EINVAL);
+    return done(p, file_close(file));
+}
+
+/* For the janitor process of stock OTP; here owner_exits() does its work. */
+NIF(prim_file, delayed_close_nif, 1)
+{
+    struct file *file = (struct file *)magic_resource(arg[0], &file_type);
+
+    if (!file)
+        return bif_badarg(p);
+    file_close(file);
+    return am_ok;
+}
+
+/* A refbin of n bytes that is being filled, as a binary on p's heap. */
+static term bin_done(struct proc *p, struct refbin *bin, size_t n)
+{
+    struct dest d;
+    term t;
+
+    /* Not worth a refbin, or much of it is unused: copy. */
+    if (n <= HEAPBIN_MAX || n < bin->capacity / 2) {
+        t = binary_from(p, bin->data, n);
+        refbin_put(bin);
+        return t;
+    }
+    bin->size = n;
+    d = (struct dest){heap_alloc(p, BINARY_FROM_REFBIN_WORDS), &p->heap.off};
+    return binary_put_refbin(&d, bin, bin->data, n);
+}
+
+static term read_some(struct proc *p, struct vfs_file *f, int64_t offset, int64_t n)
+{
+    struct refbin *bin = refbin_try_new((size_t)n);
+    struct vfs_iov iov;
+    int64_t got;
+    term t;
+
+    if (!bin)
+        return io_error(p, ENOMEM);
+    iov = (struct vfs_iov){bin->data, (size_t)n};
+    got = f->fs->readv(f, offset, &iov, 1);
+    if (got <= 0) {
+        refbin_put(bin);
+        return got < 0 ? io_error(p, (int)got) : am_eof;
+    }
+    t = bin_done(p, bin, (size_t)got);
+    return t == THE_NON_VALUE ? io_error(p, ENOMEM) : io_ok(p, t);
+}
+
+NIF(prim_file, read_nif, 2)
+{
+    int64_t n;
+
+    FILE_OR_RETURN(f);
+    if (!term_is_number(arg[1]))
+        return bif_badarg(p);
+    if (!term_to_int64(arg[1], &n) || n < 0)
+        return io_error(p, EINVAL);
+    return read_some(p, f, -1, n);
+}
+
+NIF(prim_file, pread_nif, 3)
+{
+    int64_t offset, n;
+
+    FILE_OR_RETURN(f);
+    if (!term_is_number(arg[1]) || !term_is_number(arg[2]))
+        return bif_badarg(p);
+    if (!term_to_int64(arg[1], &offset) || !term_to_int64(arg[2], &n) ||
+        offset < 0 || n < 0)
+        return io_error(p, EINVAL);
+    return read_some(p, f, offset, n);
+}
+
+/*
+ * Write the first binaries of a list. Returns bytes or negative errno, -EDOM
+ * if it is not a list of binaries; *rest is what is left of the list.
+ */
+static int64_t write_some(struct vfs_file *f, int64_t offset, term list, term *rest)
+{
+    struct vfs_iov iov[IOV_MAX_BINARIES];
+    struct binbytes bytes[IOV_MAX_BINARIES];
+    int64_t r = -EDOM;
+    int n = 0;
+
+    for (; term_is_cons(list) && n < IOV_MAX_BINARIES; list = cons_tail(list)) {
+        if (!binary_bytes(cons_head(list), &bytes[n]))
+            goto out;
+        iov[n] = (struct vfs_iov){(void *)bytes[n].data, bytes[n].size};
+        n++;
+    }
+    if (!term_is_list(list))
+        goto out;
+    *rest = list;
+    r = f->fs->writev ? f->fs->writev(f, offset, iov, n) : LACKS_WRITE;
+out:
+    while (n > 0)
+        binary_bytes_end(&bytes[--n]);
+    return r;
+}
+
+NIF(prim_file, write_nif, 2)
+{
+    int64_t n;
+    term rest, *hp;
+
+    FILE_OR_RETURN(f);
+    n = write_some(f, -1, arg[1], &rest);
+    if (n == -EDOM)
+        return bif_badarg(p);
+    if (n < 0)
+        return io_error(p, (int)n);
+    if (term_is_nil(rest))
+        return am_ok;
+    hp = heap_alloc(p, 3);
+    return put_tuple2(&hp, am_continue, rest);
+}
+
+NIF(prim_file, pwrite_nif, 3)
+{
+    int64_t offset, n;
+    term rest, *hp, count;
+
+    FILE_OR_RETURN(f);
+    if (!term_is_number(arg[1]) || !term_is_list(arg[2]))
+        return bif_badarg(p);
+    if (!term_to_int64(arg[1], &offset) || offset < 0)
+        return io_error(p, EINVAL);
+    n = write_some(f, offset, arg[2], &rest);
+    if (n == -EDOM)
+        return bif_badarg(p);
+    if (n < 0)
+        return io_error(p, (int)n);
+    if (term_is_nil(rest))
+        return am_ok;
+    count = int64_make(p, n);
+    hp = heap_alloc(p, 4);
+    return put_tuple3(&hp, am_continue, count, rest);
+}
+
+NIF(prim_file, seek_nif, 3)
+{
+    enum vfs_whence whence;
+    int64_t offset, at;
+
+    FILE_OR_RETURN(f);
+    if (!term_to_int64(arg[2], &offset))
+        return bif_badarg(p);
+    if (arg[1] == am_bof)
+        whence = VFS_BOF;
+    else if (arg[1] == am_cur)
+        whence = VFS_CUR;
+    else if (arg[1] == am_eof)
+        whence = VFS_EOF;
+    else
+        return bif_badarg(p);
+    at = f->fs->seek ? f->fs->seek(f, whence, offset) : -ESPIPE;
+    return at < 0 ? io_error(p, (int)at) : io_ok(p, int64_make(p, at));
+}
+
+NIF(prim_file, sync_nif, 2)
+{
+    int64_t data_only;
+
+    FILE_OR_RETURN(f);
+    if (!term_to_int64(arg[1], &data_only) || data_only != (int)data_only)
+        return bif_badarg(p);
+    return done(p, f->fs->sync ? f->fs->sync(f, data_only != 0) : 0);
+}
+
+NIF(prim_file, truncate_nif, 1)
+{
+    FILE_OR_RETURN(f);
+    return done(p, f->fs->truncate ? f->fs->truncate(f) : LACKS_WRITE);
+}
+
+/* Offset and length of allocate and advise: 0, -EDOM badarg, -EINVAL. */
+static int range_get(const term *arg, int64_t *offset, int64_t *length)
+{
+    if (!term_is_number(arg[0]) || !term_is_number(arg[1]))
+        return -EDOM;
+    if (!term_to_int64(arg[0], offset) || !term_to_int64(arg[1], length) ||
+        *offset < 0 || *length < 0)
+        return -EINVAL;
+    return 0;
+}
+
+NIF(prim_file, allocate_nif, 3)
+{
+    int64_t offset, length;
+    int err;
+
+    FILE_OR_RETURN(f);
+    err = range_get(arg + 1, &offset, &length);
+    if (err == -EDOM)
+        return bif_badarg(p);
+    if (err == 0)
+        err = f->fs->allocate ? f->fs->allocate(f, offset, length) : -ENOTSUP;
+    return done(p, err);
+}
+
+NIF(prim_file, advise_nif, 4)
+{
+    const term names[] = {
+        [VFS_NORMAL] = am_normal,
+        [VFS_RANDOM] = am_random,
+        [VFS_SEQUENTIAL] = am_sequential,
+        [VFS_WILL_NEED] = am_will_need,
+        [VFS_DONT_NEED] = am_dont_need,
+        [VFS_NO_REUSE] = am_no_reuse,
+    };
+    int64_t offset, length;
+    size_t advice = 0;
+    int err;
+
+    FILE_OR_RETURN(f);
+    err = range_get(arg + 1, &offset, &length);
+    if (err == -EDOM)
+        return bif_badarg(p);
+    if (err < 0)
+        return io_error(p, err);
+    while (advice < sizeof names / sizeof *names && names[advice] != arg[3])
+        advice++;
+    if (advice == sizeof names / sizeof *names)
+        return io_error(p, EINVAL);
+    return done(p, f->fs->advise ? f->fs->advise(f, offset, length, (int)advice) : 0);
+}
+
+/*
+ * dets' indirection: <<Size:32, Pos:32>> at an offset says where a block is.
+ * eof if that is cut short or the block is larger than the caller wants.
+ */
+NIF(prim_file, ipread_s32bu_p32bu_nif, 3)
+{
+    int64_t offset, max, got;
+    uint8_t head[8];
+    uint32_t size, at;
+    struct vfs_iov iov = {head, sizeof head};
+    struct refbin *bin;
+    term data, *hp;
+
+    FILE_OR_RETURN(f);
+    if (!term_is_number(arg[1]) || !term_is_number(arg[2]))
+        return bif_badarg(p);
+    if (!term_to_int64(arg[1], &offset) || !term_to_int64(arg[2], &max) ||
+        offset < 0 || max >= (int64_t)1 << 31)
+        return io_error(p, EINVAL);
+    got = f->fs->readv(f, offset, &iov, 1);
+    if (got < 0)
+        return io_error(p, (int)got);
+    if (got < (int64_t)sizeof head)
+        return am_eof;
+    size = (uint32_t)head[0] << 24 | (uint32_t)head[1] << 16 |
+           (uint32_t)head[2] << 8 | head[3];
+    at = (uint32_t)head[4] << 24 | (uint32_t)head[5] << 16 |
+         (uint32_t)head[6] << 8 | head[7];
+    if (size > max)
+        return am_eof;
+    bin = refbin_try_new(size);
+    if (!bin)
+        return io_error(p, ENOMEM);
+    iov = (struct vfs_iov){bin->data, size};
+    got = f->fs->readv(f, at, &iov, 1);
+    if (got <= 0) {
+        refbin_put(bin);
+        if (got < 0)
+            return io_error(p, (int)got);
+        data = am_eof;
+    } else {
+        data = bin_done(p, bin, (size_t)got);
+    }
+    hp = heap_alloc(p, 4);
+    return io_ok(p, put_tuple3(&hp, small_make(size), small_make(at), data));
+}
+
+NIF(prim_file, get_handle_nif, 1)
+{
+    int fd;
+
+    FILE_OR_RETURN(f);
+    if (!f->fs->fd)
+        return io_error(p, ENOTSUP);
+    fd = f->fs->fd(f);
+    return binary_from(p, &fd, sizeof fd);
+}
+
+static term type_atom(enum vfs_type type)
+{
+    switch (type) {
+    case VFS_DEVICE: return am_device;
+    case VFS_DIR: return am_directory;
+    case VFS_REGULAR: return am_regular;
+    case VFS_SYMLINK: return am_symlink;
+    case VFS_OTHER: break;
+    }
+    return am_other;
+}
+
+static term access_atom(unsigned access)
+{
+    switch (access & (VFS_READ | VFS_WRITE)) {
+    case VFS_READ: return am_read;
+    case VFS_WRITE: return am_write;
+    case VFS_READ | VFS_WRITE: return am_read_write;
+    }
+    return am_none;
+}
+
+static int64_t filetime(int64_t t)
+{
+    return t < MIN_FILETIME ? MIN_FILETIME : t;
+}
+
+/* #file_info{}, file.hrl. The times are converted by prim_file. */
+static term file_info(struct proc *p, const struct vfs_stat *st)
+{
+    term *hp, t[14];
+
+    t[0] = am_file_info;
+    t[1] = int64_make(p, st->size);
+    t[2] = type_atom(st->type);
+    t[3] = access_atom(st->access);
+    t[4] = int64_make(p, filetime(st->atime));
+    t[5] = int64_make(p, filetime(st->mtime));
+    t[6] = int64_make(p, filetime(st->ctime));
+    t[7] = small_make(st->mode);
+    t[8] = small_make(st->links);
+    t[9] = small_make(st->major);
+    t[10] = small_make(st->minor);
+    t[11] = small_make((uint32_t)st->inode);    /* 32 bits, as OTP 25 */
+    t[12] = small_make(st->uid);
+    t[13] = small_make(st->gid);
+    hp = heap_alloc(p, 15);
+    hp[0] = TUPLE_HEADER(14);
+    memcpy(hp + 1, t, sizeof t);
+    return boxed_make(hp);
+}
+
+NIF(prim_file, read_info_nif, 2)
+{
+    struct vfs_stat st;
+    struct path path;
+    int64_t follow;
+    int err;
+
+    if (!term_to_int64(arg[1], &follow) || follow != (int)follow)
+        return bif_badarg(p);
+    err = path_get(&path, arg[0]);
+    if (err < 0)
+        return io_error(p, err);
+    err = vfs->stat(path.s, follow != 0, &st);
+    path_end(&path);
+    return err < 0 ? io_error(p, err) : file_info(p, &st);
+}
+
+NIF(prim_file, read_handle_info_nif, 1)
+{
+    struct vfs_stat st;
+    int err;
+
+    FILE_OR_RETURN(f);
+    err = f->fs->fstat(f, &st);
+    return err < 0 ? io_error(p, err) : file_info(p, &st);
+}
+
+NIF(prim_file, set_permissions_nif, 2)
+{
+    struct path path;
+    int64_t mode;
+    int err;
+
+    if (!term_to_int64(arg[1], &mode) || mode != (uint32_t)mode)
+        return bif_badarg(p);
+    err = path_get(&path, arg[0]);
+    if (err < 0)
+        return io_error(p, err);
+    err = HAS(chmod) ? vfs->chmod(path.s, (uint32_t)mode) : LACKS_WRITE;
+    path_end(&path);
+    return done(p, err);
+}
+
+NIF(prim_file, set_owner_nif, 3)
+{
+    struct path path;
+    int64_t uid, gid;
+    int err;
+
+    if (!term_to_int64(arg[1], &uid) || uid != (int32_t)uid ||
+        !term_to_int64(arg[2], &gid) || gid != (int32_t)gid)
+        return bif_badarg(p);
+    err = path_get(&path, arg[0]);
+    if (err < 0)
+        return io_error(p, err);
+    err = HAS(chown) ? vfs->chown(path.s, (int32_t)uid, (int32_t)gid) : LACKS_WRITE;
+    path_end(&path);
+    return done(p, err);
+}
+
+NIF(prim_file, set_time_nif, 4)
+{
+    struct path path;
+    int64_t atime, mtime, ctime;
+    int err;
+
+    if (!term_to_int64(arg[1], &atime) || !term_to_int64(arg[2], &mtime) ||
+        !term_to_int64(arg[3], &ctime))
+        return bif_badarg(p);
+    err = path_get(&path, arg[0]);
+    if (err < 0)
+        return io_error(p, err);
+    err = HAS(utime) ? vfs->utime(path.s, atime, mtime) : LACKS_WRITE;
+    path_end(&path);
+    return done(p, err);
+}
+
+/* Text whose length only the second try knows: a link's target, the cwd. */
+static term read_text(struct proc *p, const char *path,
+                      int64_t (*link)(const char *, char *, size_t))
+{
+    size_t size = 256;
+
+    for (;;) {
+        char *buf = vm_try_alloc(ALLOC_SYSTEM, size);
+        int64_t n;
+        term t;
+
+        if (!buf)
+            return io_error(p, ENOMEM);
+        n = link ? link(path, buf, size) : vfs->getcwd(buf, size);
+        if (n < 0 || (size_t)n < size) {
+            t = n < 0 ? io_error(p, (int)n) : io_ok(p, binary_from(p, buf, (size_t)n));
+            vm_free(buf);
+            return t;
+        }
+        vm_free(buf);
+        size = (size_t)n + 1;
+    }
+}
+
+NIF(prim_file, read_link_nif, 1)
+{
+    struct path path;
+    int err = path_get(&path, arg[0]);
+    term t;
+
+    if (err < 0)
+        return io_error(p, err);
+    t = HAS(readlink) ? read_text(p, path.s, vfs->readlink) : io_error(p, EINVAL);
+    path_end(&path);
+    return t;
+}
+
+NIF(prim_file, get_cwd_nif, 0)
+{
+    return HAS(getcwd) ? read_text(p, NULL, NULL) : io_error(p, ENOTSUP);
+}
+
+NIF(prim_file, get_device_cwd_nif, 1)
+{
+    int64_t n;
+
+    if (!term_to_int64(arg[0], &n) || n != (int)n)
+        return bif_badarg(p);
+    return io_error(p, ENOTSUP);        /* Windows' */
+}
+
+NIF(prim_file, altname_nif, 1)
+{
+    struct path path;
+    int err = path_get(&path, arg[0]);
+
+    if (err < 0)
+        return io_error(p, err);
+    path_end(&path);
+    return io_error(p, ENOTSUP);        /* Windows' */
+}
+
+struct listing {
+    struct proc *p;
+    term list;
+};
+
+static void add_name(void *ctx, const char *name, size_t n)
+{
+    struct listing *l = ctx;
+    term t = binary_from(l->p, name, n), *hp;
+
+    hp = heap_alloc(l->p, CONS_WORDS);
+    l->list = put_cons(&hp, t, l->list);
+}
+
+NIF(prim_file, list_dir_nif, 1)
+{
+    struct listing l = {p, TERM_NIL};
+    struct path path;
+    int err = path_get(&path, arg[0]);
+
+    if (err < 0)
+        return io_error(p, err);
+    err = vfs->readdir(path.s, add_name, &l);
+    path_end(&path);
+    return err < 0 ? io_error(p, err) : io_ok(p, l.list);
+}
+
+static term with_path(struct proc *p, term t, int (*op)(const char *), int lacks)
+{
+    struct path path;
+    int err = path_get(&path, t);
+
+    if (err < 0)
+        return io_error(p, err);
+    err = op ? op(path.s) : lacks;
+    path_end(&path);
+    return done(p, err);
+}
+
+static term with_paths(struct proc *p, const term *t,
+                       int (*op)(const char *, const char *))
+{
+    struct path a, b;
+    int err = path_get(&a, t[0]);
+
+    if (err < 0)
+        return io_error(p, err);
+    err = path_get(&b, t[1]);
+    if (err == 0) {
+        err = op ? op(a.s, b.s) : LACKS_WRITE;
+        path_end(&b);
+    }
+    path_end(&a);
+    return done(p, err);
+}
+
+NIF(prim_file, rename_nif, 2)
+{
+    return with_paths(p, arg, vfs->rename);
+}
+
+NIF(prim_file, make_hard_link_nif, 2)
+{
+    return with_paths(p, arg, vfs->link);
+}
+
+NIF(prim_file, make_soft_link_nif, 2)
+{
+    return with_paths(p, arg, vfs->symlink);
+}
+
+NIF(prim_file, make_dir_nif, 1)
+{
+    return with_path(p, arg[0], vfs->mkdir, LACKS_WRITE);
+}
+
+NIF(prim_file, del_file_nif, 1)
+{
+    return with_path(p, arg[0], vfs->unlink, LACKS_WRITE);
+}
+
+NIF(prim_file, del_dir_nif, 1)
+{
+    return with_path(p, arg[0], vfs->rmdir, LACKS_WRITE);
+}
+
+NIF(prim_file, set_cwd_nif, 1)
+{
+    return with_path(p, arg[0], vfs->chdir, -ENOTSUP);
+}
+
+NIF(prim_file, read_file_nif, 1)
+{
+    struct vfs_file *f;
+    struct vfs_stat st;
+    struct path path;
+    struct refbin *bin;
+    size_t n = 0, size;
+    int64_t got;
+    term t;
+    int err = path_get(&path, arg[0]);
+
+    if (err < 0)
+        return io_error(p, err);
+    err = vfs->open(path.s, VFS_READ, &f);
+    path_end(&path);
+    if (err < 0)
+        return io_error(p, err);
+    if (f->fs->fstat(f, &st) < 0)
+        st.size = 0;
+    size = st.size > 0 ? (size_t)st.size : 16384;
+    bin = refbin_try_new(size);
+    for (;;) {
+        struct refbin *more;
+        struct vfs_iov iov;
+
+        if (!bin) {
+            err = -ENOMEM;
+            break;
+        }
+        iov = (struct vfs_iov){bin->data + n, size - n};
+        got = f->fs->readv(f, -1, &iov, 1);
+        if (got < 0) {
+            err = (int)got;
+            break;
+        }
+        n += (size_t)got;
+        /* As OTP: a file whose size is known is not read beyond it. */
+        if (n < size || n == (size_t)st.size)
+            break;
+        size *= 2;
+        more = refbin_try_new(size);
+        if (more)
+            memcpy(more->data, bin->data, n);
+        refbin_put(bin);
+        bin = more;
+    }
+    f->fs->close(f);
+    if (err < 0) {
+        if (bin)
+            refbin_put(bin);
+        return io_error(p, err);
+    }
+    t = bin_done(p, bin, n);
+    return t == THE_NON_VALUE ? io_error(p, ENOMEM) : io_ok(p, t);
+}

@@ -1,0 +1,43 @@
+/*
+ * code.h - what the rest of the VM may know of loaded code's insides.
+ *
+ * Interpreted code is a run of words: an instruction's handler, its operands,
+ * the next handler ... A code_ptr leads to a handler's word. Return addresses
+ * are 16-byte aligned.
+ */
+#ifndef OP_CODE_H
+#define OP_CODE_H
+
+#include "vm/module.h"
+
+/* Once, before anything is loaded. */
+void code_init(void);
+
+/* Where a new process starts: x0 module, x1 function, x2 argument list. */
+extern code_ptr code_apply_stub;
+/* What its initial function returns to: ends the process, reason normal. */
+extern code_ptr code_exit_stub;
+
+/*
+ * Make e->stub and e->addr right for what e has: entry (code), else bif, else
+ * neither (then a call goes to error_handler:undefined_function/3).
+ */
+void export_stub_init(struct export *e);
+/* The same for a fun entry without code (error_handler:undefined_lambda/3). */
+void fun_stub_init(struct fun_entry *f);
+
+/* A NIF that stands in the place of a function; the code owns it. */
+struct nif_entry {
+    struct nif_entry *next;
+    bif_fn fn;
+    struct export *export;
+    const void *data;           /* io/nif.c's: which function of a library */
+};
+/* Let a function's entry call a NIF with the function's arguments in arg[]. */
+void code_patch_nif(struct code *c, struct func *f, bif_fn fn);
+
+/* Run f's entry through a breakpoint (count, trace); undo. */
+bool code_break_set(struct code *c, struct func *f);
+void code_break_clear(struct code *c, struct func *f);
+
+#endif

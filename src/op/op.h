@@ -1,0 +1,37 @@
+/*
+ * op.h - the specific instructions, as the loader sees them.
+ *
+ * src/op/xxx.tab defines each once; op/gen/ops.py makes an instance of it for
+ * every combination of operand kinds in op/combos.txt, and a generic one.
+ */
+#ifndef OP_OP_H
+#define OP_OP_H
+
+#include "op.gen.h"
+#include "vm/sched.h"
+
+enum kind {
+    KIND_X0, KIND_X1, KIND_X2, KIND_X3, KIND_X4, KIND_X5,
+    KIND_X, KIND_Y, KIND_C, KIND_G,
+};
+
+enum op_flag {
+    OPF_RET = 1,    /* a return address follows: 16-byte aligned */
+    OPF_VARY = 2,   /* more operand words follow the declared ones */
+};
+
+struct op_instance {
+    uint32_t kinds;             /* 4 bits a place */
+    uint32_t words;             /* handler included */
+    void *handler;
+};
+struct op_info {
+    const char *name;
+    const char *roles;          /* s d r: places; u l y f: one word each */
+    uint8_t flags;
+    uint32_t first, count;      /* in t0_instances, sorted by kind string */
+};
+extern const struct op_info op_infos[];
+extern const struct op_instance t0_instances[];
+
+#endif

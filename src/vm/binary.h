@@ -1,0 +1,145 @@
+/*
+ * binary.h - binaries, sub-binaries, match contexts, resources.
+ *
+ * Up to HEAPBIN_MAX bytes a binary lies on the heap whole. Larger ones are
+ * struct refbin, shared between processes by a count, and each heap holds a
+ * refcbin object that is linked in its off-heap list. Parts of binaries are
+ * subbin objects that point to a heap or refc binary (never to another part).
+ */
+#ifndef VM_BINARY_H
+#define VM_BINARY_H
+
+#include "vm/heap.h"
+#include "vm/vm.h"
+
+#define HEAPBIN_MAX 64
+#define BINARY_MAX_BITS ((uint64_t)1 << 59)
+
+/*
+ * The shared bytes. The count is atomic, for threads; SATURATED marks what
+ * came with an image, which is never written or freed.
+ */
+#define REFC_SATURATED INT64_MAX
+struct refbin {
+    int64_t refc;
+    size_t size;            /* bytes in use; grows under an appending owner */
+    size_t capacity;
+    void (*free)(struct refbin *b);  /* NULL: vm_free; else resource, mapped ... */
+    uint8_t data[] __attribute__((aligned(16)));
+};
+struct refbin *refbin_new(size_t size);         /* count 1; never NULL */
+struct refbin *refbin_try_new(size_t size);     /* or NULL */
+static inline void refbin_get(struct refbin *b)
+{
+    if (__atomic_load_n(&b->refc, __ATOMIC_RELAXED) != REFC_SATURATED)
+        __atomic_fetch_add(&b->refc, 1, __ATOMIC_RELAXED);
+}
+void refbin_put(struct refbin *b);
+
+/* Objects on a heap. All sizes in words include the header. */
+struct heapbin_words {
+    term header;
+    uint64_t size;          /* bytes */
+    uint8_t data[];
+};
+struct refcbin_words {
+    term header;            /* aux: REFCBIN_WRITABLE */
+    term *next;             /* offheap list */
+    struct refbin *bin;
+    uint8_t *data;          /* within bin->data, or elsewhere (mapped) */
+    uint64_t size;          /* bytes */
+};
+/* A binary that bs_append may extend in place: only its latest sub-binary. */
+enum { REFCBIN_WRITABLE = 1 };
+struct subbin_words {
+    term header;            /* aux: SUBBIN_WRITABLE */
+    term orig;              /* a heap or refc binary */
+    uint64_t offset, size;  /* bits */
+};
+enum { SUBBIN_WRITABLE = 1 };
+struct match_words {
+    term header;
+    term orig;              /* a heap or refc binary */
+    const uint8_t *base;    /* its bytes; the collector renews it */
+    uint64_t offset, size;  /* bits from base: next to read, end */
+    uint64_t start;         /* bits: where the matched bitstring began */
+};
+#define HEAPBIN_WORDS(bytes) (2 + ((bytes) + 7) / 8)
+#define REFCBIN_WORDS (sizeof(struct refcbin_words) / 8)
+#define SUBBIN_WORDS (sizeof(struct subbin_words) / 8)
+#define MATCH_WORDS (sizeof(struct match_words) / 8)
+
+/* Any bitstring as bytes and bits. Valid until the next collection. */
+struct bits {
+    const uint8_t *base;    /* of the heap or refc binary */
+    uint64_t offset, size;  /* bits */
+    term orig;
+};
+struct bits bits_of(term bitstring);
+static inline uint64_t bits_bytes(struct bits b) { return b.size / 8; }
+static inline bool bits_aligned(struct bits b) { return (b.offset & 7) == 0; }
+bool term_is_binary(term t);        /* whole bytes */
+
+/* Copy n bits between bit positions; the areas do not overlap. */
+void bits_copy(uint8_t *dst, uint64_t dst_off, const uint8_t *src,
+               uint64_t src_off, uint64_t n);
+/* <0, 0, >0 as Erlang orders bitstrings. */
+int bits_compare(struct bits a, struct bits b);
+
+/*
+ * A new binary of n bytes on p's heap (or in a refbin); *data is where to
+ * write them. THE_NON_VALUE if n bytes can't be had.
+ */
+term binary_new(struct proc *p, size_t n, uint8_t **data);
+term binary_from(struct proc *p, const void *bytes, size_t n);
+/* A whole-bytes or bits part of an existing bitstring: shares when > 64 bytes
+ * remain sensible, else copies; as binary:part. Offsets in bits, relative. */
+term binary_sub(struct proc *p, term bitstring, uint64_t offset, uint64_t size);
+/* A heap object for a refbin whose reference the caller gives away. */
+#define BINARY_FROM_REFBIN_WORDS REFCBIN_WORDS
+term binary_put_refbin(struct dest *d, struct refbin *bin, uint8_t *data, size_t n);
+
+/*
+ * The bytes of a binary as one run. Unaligned sub-binaries are copied to a
+ * buffer that binary_bytes_end() frees. Not for bitstrings of odd size.
+ */
+struct binbytes {
+    const uint8_t *data;
+    size_t size;
+    uint8_t *copy;          /* owned, or NULL */
+};
+bool binary_bytes(term t, struct binbytes *b);  /* false: not a binary */
+void binary_bytes_end(struct binbytes *b);
+
+/*
+ * Flatten an iolist. Returns 0, -EINVAL (not an iolist, or bits left over), or
+ * -EOVERFLOW. No recursion; iolist_copy writes exactly iolist_size bytes.
+ */
+int iolist_size(term t, size_t *bytes);
+void iolist_copy(term t, uint8_t *out);
+
+/*
+ * A magic ref on a heap: a reference that owns a resource. All references to
+ * one resource have its number, which the first magic_put() gives it.
+ */
+struct resource {
+    int64_t refc;
+    void (*free)(struct resource *r);   /* last reference gone */
+    const void *type;                   /* whose it is: compare before a cast */
+    uint64_t ref[2];                    /* 0, 0: none yet */
+};
+struct magic_words {
+    term header;
+    term *next;             /* offheap list */
+    uint64_t ref[2];        /* as struct ref_words */
+    struct resource *res;
+};
+#define MAGIC_WORDS (sizeof(struct magic_words) / 8)
+/* Takes one reference of res. */
+term magic_put(struct dest *d, struct resource *res);
+/* The resource of a magic ref if it is of this type, else NULL. A loan. */
+struct resource *magic_resource(term t, const void *type);
+void resource_get(struct resource *r);
+void resource_put(struct resource *r);
+
+#endif

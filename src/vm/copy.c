@@ -1,0 +1,483 @@
+/*
+ * copy.c - the size of a term, and copies of it.
+ *
+ * A copy needs no stack: like the collector, it copies an object flat to the
+ * destination and then scans what it has copied. Unlike there nothing is left
+ * behind in the source, so what is shared in a term is not in its copy.
+ *
+ * Both passes must agree on every object's size; object_words() is the one
+ * place that knows.
+ */
+#include "vm/binary.h"
+#include "vm/proc.h"
+#include "vm/ops.h"
+#include "vm/wstack.h"
+
+/* A part of a heap binary is copied without the rest of it. */
+static bool subbin_is_flat(const term *obj)
+{
+    return boxed_is(((const struct subbin_words *)obj)->orig, BOX_HEAPBIN);
+}
+
+static size_t subbin_flat_words(const struct subbin_words *s)
+{
+    return HEAPBIN_WORDS((s->size + 7) / 8) + (s->size & 7 ? SUBBIN_WORDS : 0);
+}
+
+/* Words of the copy of one object, without what it refers to. */
+static inline size_t object_words(const term *obj)
+{
+    if (header_type(*obj) == BOX_SUBBIN && subbin_is_flat(obj))
+        return subbin_flat_words((const struct subbin_words *)obj);
+    return 1 + header_words(*obj);
+}
+
+/*
+ * What erts_debug:flat_size/1 says: OTP's layout, where it is not ours. A
+ * hashed map has no word for the root apart from its first node there, and
+ * keeps a node's bitmap in the header.
+ */
+static inline size_t object_otp_words(const term *obj)
+{
+    size_t n = 1 + header_words(*obj);
+
+    switch (header_type(*obj)) {
+    case BOX_FUN:
+        return n + 2;
+    case BOX_EXPORT:
+        return 5;
+    case BOX_MAP:
+        return n + 1;           /* OTP keeps the size in a word */
+    case BOX_HASHMAP:
+        return 1;
+    case BOX_MAPNODE:
+        return n - 1;
+    case BOX_REFCBIN:
+        return 6;
+    case BOX_SUBBIN: {
+        const struct subbin_words *s = (const struct subbin_words *)obj;
+
+        return subbin_is_flat(obj) ? subbin_flat_words(s) : 5;
+    }
+    case BOX_EXTPID:
+    case BOX_EXTPORT:
+        return 4;
+    default:
+        return n;
+    }
+}
+
+/* COPY: literals count nothing. */
+enum what { COPY, ALL, FLAT };
+
+static inline __attribute__((always_inline)) size_t size_of(term t,
+                                                            enum what what)
+{
+    struct wstack todo;
+    size_t n = 0;
+
+    wstack_init(&todo);
+    for (;;) {
+        const term *obj;
+        size_t first;
+
+        while (term_is_cons(t) && !(what == COPY && term_stays(t))) {
+            obj = cons_ptr(t);
+            n += CONS_WORDS;
+            if (!term_is_imm(obj[0]))
+                wstack_push(&todo, obj[0]);
+            t = obj[1];
+        }
+        if (!term_is_boxed(t) || (what == COPY && term_stays(t)))
+            goto next;
+        obj = boxed_ptr(t);
+        n += what == FLAT ? object_otp_words(obj) : object_words(obj);
+        switch (header_type(*obj)) {
+        case BOX_TUPLE:
+        case BOX_MAP:
+        case BOX_HASHMAP:
+        case BOX_MAPNODE:
+            first = 1;
+            break;
+        case BOX_FUN:
+            first = 2;
+            break;
+        case BOX_SUBBIN:
+            if (subbin_is_flat(obj))
+                goto next;
+            t = ((const struct subbin_words *)obj)->orig;
+            continue;
+        default:
+            goto next;
+        }
+        for (size_t i = 1 + header_words(*obj); i-- > first;)
+            if (!term_is_imm(obj[i]))
+                wstack_push(&todo, obj[i]);
+    next:
+        if (todo.n == 0)
+            break;
+        t = wstack_pop(&todo);
+    }
+    wstack_fini(&todo);
+    return n;
+}
+
+size_t term_size(term t)
+{
+    return term_is_imm(t) ? 0 : size_of(t, COPY);
+}
+
+size_t term_size_all(term t)
+{
+    return term_is_imm(t) ? 0 : size_of(t, ALL);
+}
+
+size_t term_flat_size(term t)
+{
+    return term_is_imm(t) ? 0 : size_of(t, FLAT);
+}
+
+static void offheap_link(struct offheap *off, term *obj, size_t words)
+{
+    obj[1] = (term)(uintptr_t)off->first;
+    off->first = obj;
+    off->vheap_words += words;
+}
+
+/* The bits of a sub-binary as a heap binary, and a sub-binary of that when they
+ * do not fill their last byte. */
+static term copy_flat_subbin(struct dest *d, const struct subbin_words *s)
+{
+    const struct heapbin_words *orig =
+        (const struct heapbin_words *)boxed_ptr(s->orig);
+    size_t bytes = (s->size + 7) / 8;
+    struct heapbin_words *h = (struct heapbin_words *)d->htop;
+    struct subbin_words *sub;
+
+    d->htop += HEAPBIN_WORDS(bytes);
+    h->header = HEADER(BOX_HEAPBIN, 0, HEAPBIN_WORDS(bytes) - 1);
+    h->size = bytes;
+    if (bytes > 0) {
+        ((term *)h)[HEAPBIN_WORDS(bytes) - 1] = 0;
+        bits_copy(h->data, 0, orig->data, s->offset, s->size);
+    }
+    if ((s->size & 7) == 0)
+        return boxed_make((term *)h);
+    sub = (struct subbin_words *)d->htop;
+    d->htop += SUBBIN_WORDS;
+    sub->header = HEADER(BOX_SUBBIN, 0, SUBBIN_WORDS - 1);
+    sub->orig = boxed_make((term *)h);
+    sub->offset = 0;
+    sub->size = s->size;
+    return boxed_make((term *)sub);
+}
+
+static term copy_boxed(struct dest *d, const term *obj)
+{
+    term header = *obj, *copy = d->htop;
+    size_t n = 1 + header_words(header);
+    unsigned type = header_type(header);
+
+    if (type == BOX_SUBBIN && subbin_is_flat(obj))
+        return copy_flat_subbin(d, (const struct subbin_words *)obj);
+    d->htop += n;
+    for (size_t i = 0; i < n; i++)
+        copy[i] = obj[i];
+    switch (type) {
+    case BOX_REFCBIN: {
+        struct refcbin_words *bin = (struct refcbin_words *)copy;
+
+        /* Only one object may be appended to in place: the source. */
+        bin->header = HEADER(BOX_REFCBIN, 0, REFCBIN_WORDS - 1);
+        refbin_get(bin->bin);
+        offheap_link(d->off, copy, bin->size / sizeof(term));
+        break;
+    }
+    case BOX_SUBBIN:
+        copy[0] = HEADER(BOX_SUBBIN, 0, SUBBIN_WORDS - 1);
+        break;
+    case BOX_MAGIC:
+        resource_get(((struct magic_words *)copy)->res);
+        offheap_link(d->off, copy, 0);
+        break;
+    case BOX_MATCH:
+        vm_bug("a match context is copied");
+    }
+    return boxed_make(copy);
+}
+
+static inline __attribute__((always_inline)) void
+copy_word(struct dest *d, term *at, const term *start, bool all)
+{
+    term t = *at;
+
+    if (term_is_cons(t)) {
+        const term *src = cons_ptr(t);
+
+        /* Cells of the same list lie side by side; their tails lead into the
+         * copy, which tells the scan that they are done. */
+        if ((!all && term_stays(t)) ||
+            (size_t)(src - start) < (size_t)(d->htop - start))
+            return;
+        *at = cons_make(d->htop);
+        for (;;) {
+            term *cell = d->htop, tail = src[1];
+
+            d->htop += CONS_WORDS;
+            cell[0] = src[0];
+            if (!term_is_cons(tail) || (!all && term_stays(tail))) {
+                cell[1] = tail;
+                return;
+            }
+            cell[1] = cons_make(d->htop);
+            src = cons_ptr(tail);
+        }
+    } else if (term_is_boxed(t)) {
+        const term *src = boxed_ptr(t);
+
+        if ((!all && term_stays(t)) ||
+            (size_t)(src - start) < (size_t)(d->htop - start))
+            return;
+        *at = copy_boxed(d, src);
+    }
+}
+
+static inline __attribute__((always_inline)) term copy(struct dest *d, term t,
+                                                       bool all)
+{
+    term *s = d->htop, *start = s;
+
+    copy_word(d, &t, start, all);
+    while (s < d->htop) {
+        if (!term_is_header(*s)) {
+            copy_word(d, s++, start, all);
+            continue;
+        }
+        switch (header_type(*s)) {
+        case BOX_TUPLE:
+        case BOX_MAP:
+        case BOX_HASHMAP:
+        case BOX_MAPNODE:
+            s += 1;
+            break;
+        case BOX_FUN:
+            s += 2;
+            break;
+        case BOX_SUBBIN:
+            copy_word(d, &((struct subbin_words *)s)->orig, start, all);
+            s += SUBBIN_WORDS;
+            break;
+        default:
+            s += 1 + header_words(*s);
+        }
+    }
+    return t;
+}
+
+term term_copy(struct dest *d, term t)
+{
+    return term_is_imm(t) ? t : copy(d, t, false);
+}
+
+term term_copy_all(struct dest *d, term t)
+{
+    return term_is_imm(t) ? t : copy(d, t, true);
+}
+
+term term_copy_to(struct proc *p, term t)
+{
+    size_t words = term_size(t);
+    struct dest d;
+
+    if (words == 0)
+        return t;
+    d = (struct dest){heap_alloc(p, words), &p->heap.off};
+    t = term_copy(&d, t);
+    if (p->heap.off.vheap_words > p->heap.bin_vheap_limit)
+        p->heap.want_gc = true;
+    return t;
+}
+
+/*
+ * With sharing kept: a table of the objects met, by address, and where their
+ * copies are. For erts_debug; sends and inserts do not pay for it.
+ */
+struct seen {
+    struct {
+        term from, to;
+    } *slots;
+    size_t n, size;             /* a power of two, at most half full */
+};
+
+/* Where the copy of an object is noted: 0 for one that was not met before. */
+static term *seen_at(struct seen *s, term t)
+{
+    size_t mask = s->size - 1;
+
+    for (size_t i = (t * 0x9e3779b97f4a7c15u >> 32) & mask;; i = (i + 1) & mask) {
+        if (s->slots[i].from == t)
+            return &s->slots[i].to;
+        if (s->slots[i].from == 0) {
+            s->slots[i].from = t;
+            s->n++;
+            return &s->slots[i].to;
+        }
+    }
+}
+
+static bool was_seen(const struct seen *s, term t)
+{
+    size_t mask = s->size - 1, i = (t * 0x9e3779b97f4a7c15u >> 32) & mask;
+
+    while (s->slots[i].from != 0 && s->slots[i].from != t)
+        i = (i + 1) & mask;
+    return s->slots[i].from == t;
+}
+
+static void seen_init(struct seen *s, size_t size)
+{
+    s->n = 0;
+    s->size = size;
+    s->slots = vm_zalloc(ALLOC_SYSTEM, size * sizeof *s->slots);
+}
+
+static void seen_room(struct seen *s)
+{
+    struct seen old = *s;
+
+    if (s->n * 2 < s->size)
+        return;
+    seen_init(s, old.size * 2);
+    for (size_t i = 0; i < old.size; i++)
+        if (old.slots[i].from)
+            *seen_at(s, old.slots[i].from) = old.slots[i].to;
+    vm_free(old.slots);
+}
+
+static inline bool is_object(term t)
+{
+    return !term_is_imm(t) && !term_is_literal(t);
+}
+
+/* The words of all objects of t, each once; they are in the table then. */
+static size_t walk_shared(struct seen *seen, term t)
+{
+    struct wstack todo;
+    size_t n = 0;
+
+    wstack_init(&todo);
+    wstack_push(&todo, t);
+    while (todo.n > 0) {
+        const term *obj;
+        size_t first = 1, end;
+        term *met;
+
+        t = wstack_pop(&todo);
+        if (!is_object(t))
+            continue;
+        seen_room(seen);
+        met = seen_at(seen, t);
+        if (*met)
+            continue;
+        *met = THE_NON_VALUE;
+        if (term_is_cons(t)) {
+            obj = cons_ptr(t);
+            n += CONS_WORDS;
+            wstack_push(&todo, obj[1]);
+            wstack_push(&todo, obj[0]);
+            continue;
+        }
+        obj = boxed_ptr(t);
+        n += object_words(obj);
+        end = 1 + header_words(*obj);
+        switch (header_type(*obj)) {
+        case BOX_TUPLE:
+        case BOX_MAP:
+        case BOX_HASHMAP:
+        case BOX_MAPNODE:
+            break;
+        case BOX_FUN:
+            first = 2;
+            break;
+        case BOX_SUBBIN:
+            end = subbin_is_flat(obj) ? 1 : 2;
+            break;
+        default:
+            continue;
+        }
+        while (end-- > first)
+            wstack_push(&todo, obj[end]);
+    }
+    wstack_fini(&todo);
+    return n;
+}
+
+size_t term_size_shared(term t)
+{
+    struct seen seen;
+    size_t n;
+
+    seen_init(&seen, 64);
+    n = walk_shared(&seen, t);
+    vm_free(seen.slots);
+    return n;
+}
+
+static void copy_shared_word(struct dest *d, struct seen *seen, term *at)
+{
+    term t = *at, *met;
+
+    if (!is_object(t))
+        return;
+    met = seen_at(seen, t);
+    if (*met == THE_NON_VALUE) {
+        if (term_is_cons(t)) {
+            term *hp = d->htop;
+
+            *met = put_cons(&hp, cons_head(t), cons_tail(t));
+            d->htop = hp;
+        } else {
+            *met = copy_boxed(d, boxed_ptr(t));
+        }
+    }
+    *at = *met;
+}
+
+term term_copy_shared(struct proc *p, term t)
+{
+    struct seen seen;
+    struct dest d;
+    term *s;
+
+    seen_init(&seen, 64);
+    s = heap_alloc(p, walk_shared(&seen, t));
+    d = (struct dest){s, &p->heap.off};
+    copy_shared_word(&d, &seen, &t);
+    while (s < d.htop) {
+        if (!term_is_header(*s)) {
+            copy_shared_word(&d, &seen, s++);
+            continue;
+        }
+        switch (header_type(*s)) {
+        case BOX_TUPLE:
+        case BOX_MAP:
+        case BOX_HASHMAP:
+        case BOX_MAPNODE:
+            s += 1;
+            break;
+        case BOX_FUN:
+            s += 2;
+            break;
+        case BOX_SUBBIN:
+            /* A flat one's copy refers to what was copied with it. */
+            if (was_seen(&seen, ((struct subbin_words *)s)->orig))
+                copy_shared_word(&d, &seen, &((struct subbin_words *)s)->orig);
+            s += SUBBIN_WORDS;
+            break;
+        default:
+            s += 1 + header_words(*s);
+        }
+    }
+    vm_free(seen.slots);
+    return t;
+}

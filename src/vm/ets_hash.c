@@ -1,0 +1,367 @@
+/*
+ * ets_hash.c - the tables of sets and bags: linear hashing.
+ *
+ * A table of n buckets splits one bucket when it holds more than n objects,
+ * and joins two when it holds fewer than a quarter of that, so no single
+ * operation ever moves more than a chain. Buckets lie in segments that double
+ * in size and never move.
+ *
+ * Objects of one key are neighbours in their chain, the newest first.
+ */
+#include "vm/ets_table.h"
+#include "vm/ops.h"
+
+#define BUCKETS_MIN 16
+#define BUCKETS_STRESS 2
+
+static uint32_t key_hash(term key)
+{
+    return term_hash(key, 0);
+}
+
+static struct ets_obj **bucket(const struct ets_hash *h, size_t i)
+{
+    if (i < h->base)
+        return &h->segment[0][i];
+    int k = 63 - __builtin_clzll(i / h->base);
+    return &h->segment[k + 1][i - (h->base << k)];
+}
+
+static size_t index_of(const struct ets_hash *h, uint32_t hash)
+{
+    size_t i = hash & h->mask;
+
+    return i < h->buckets ? i : i & (h->mask >> 1);
+}
+
+size_t ets_hash_index(struct ets_table *t, term key)
+{
+    return index_of(&t->hash, key_hash(key));
+}
+
+struct ets_obj *ets_hash_bucket(struct ets_table *t, size_t i)
+{
+    return *bucket(&t->hash, i);
+}
+
+static bool segment_add(struct ets_table *t, int k, size_t buckets)
+{
+    size_t bytes = buckets * sizeof(struct ets_obj *);
+    struct ets_obj **s = vm_try_alloc(ALLOC_ETS, bytes);
+
+    if (!s)
+        return false;
+    memset(s, 0, bytes);
+    t->hash.segment[k] = s;
+    t->bytes += bytes;
+    vm.ets->bytes += bytes;
+    return true;
+}
+
+static void segment_drop(struct ets_table *t, int k, size_t buckets)
+{
+    vm_free(t->hash.segment[k]);
+    t->hash.segment[k] = NULL;
+    t->bytes -= buckets * sizeof(struct ets_obj *);
+    vm.ets->bytes -= buckets * sizeof(struct ets_obj *);
+}
+
+void ets_hash_init(struct ets_table *t)
+{
+    struct ets_hash *h = &t->hash;
+
+    *h = (struct ets_hash){.base = vm.stress_gc ? BUCKETS_STRESS : BUCKETS_MIN};
+    h->buckets = h->base;
+    h->mask = h->base - 1;
+    if (!segment_add(t, 0, h->base))
+        vm_fatal(EXIT_NO_MEMORY, "out of memory: an ETS table");
+}
+
+/* One bucket more: split the one it shares its objects with. */
+static void grow(struct ets_table *t)
+{
+    struct ets_hash *h = &t->hash;
+    size_t i = h->buckets;
+
+    if (i == SIZE_MAX / 2 || i > UINT32_MAX)
+        return;
+    if (i >= h->base && (i & (i - 1)) == 0) {
+        int k = 63 - __builtin_clzll(i / h->base);
+        /* Without memory for more buckets chains just get longer. */
+        if (!segment_add(t, k + 1, h->base << k))
+            return;
+    }
+    if (i > h->mask)
+        h->mask = h->mask * 2 + 1;
+    h->buckets++;
+
+    struct ets_obj **from = bucket(h, i & (h->mask >> 1)), **to = bucket(h, i);
+    while (*from) {
+        struct ets_obj *o = *from;
+        if ((o->hash & h->mask) == i) {
+            *from = o->next;
+            *to = o;
+            o->next = NULL;
+            to = &o->next;
+        } else {
+            from = &o->next;
+        }
+    }
+}
+
+/* One bucket less: its objects go back to where they came from. */
+static void shrink(struct ets_table *t)
+{
+    struct ets_hash *h = &t->hash;
+    size_t i = --h->buckets;
+    struct ets_obj **from = bucket(h, i), **to = bucket(h, i & (h->mask >> 1));
+
+    while (*to)
+        to = &(*to)->next;
+    *to = *from;
+    *from = NULL;
+    if (h->buckets - 1 == h->mask >> 1)
+        h->mask >>= 1;
+    if (i >= h->base && (i & (i - 1)) == 0) {
+        int k = 63 - __builtin_clzll(i / h->base);
+        segment_drop(t, k + 1, h->base << k);
+    }
+}
+
+static void fit(struct ets_table *t)
+{
+    struct ets_hash *h = &t->hash;
+
+    if (t->fix_count > 0)
+        return;
+    /* Two steps, to make up for changes while it was fixed. */
+    for (int n = 0; n < 2; n++) {
+        if (t->count > h->buckets)
+            grow(t);
+        else if (h->buckets > h->base && t->count < h->buckets / 4)
+            shrink(t);
+    }
+}
+
+struct ets_obj *ets_hash_live(struct ets_obj *o)
+{
+    while (o && o->dead)
+        o = o->next;
+    return o;
+}
+
+/* The link to the first object of this key, dead or not; else to NULL. */
+static struct ets_obj **find_link(struct ets_table *t, term key, uint32_t hash)
+{
+    struct ets_obj **at = bucket(&t->hash, index_of(&t->hash, hash));
+
+    while (*at && !((*at)->hash == hash && term_eq(ets_key(t, *at), key)))
+        at = &(*at)->next;
+    return at;
+}
+
+static bool same_key(struct ets_table *t, struct ets_obj *o, term key,
+                     uint32_t hash)
+{
+    return o && o->hash == hash && term_eq(ets_key(t, o), key);
+}
+
+struct ets_obj *ets_hash_find(struct ets_table *t, term key)
+{
+    uint32_t hash = key_hash(key);
+    struct ets_obj *o = *find_link(t, key, hash);
+
+    while (o && o->dead)
+        o = o->next;
+    /* The living one found behind dead ones may be of another key. */
+    return same_key(t, o, key, hash) ? o : NULL;
+}
+
+struct ets_obj *ets_find_next(struct ets_table *t, struct ets_obj *o)
+{
+    if (t->type == ETS_SET || t->type == ETS_ORDERED_SET)
+        return NULL;
+    struct ets_obj *next = ets_hash_live(o->next);
+    return same_key(t, next, ets_key(t, o), o->hash) ? next : NULL;
+}
+
+struct ets_obj *ets_hash_first(struct ets_table *t, bool raw)
+{
+    for (size_t i = 0; i < t->hash.buckets; i++) {
+        struct ets_obj *o = ets_hash_bucket(t, i);
+        if (!raw)
+            o = ets_hash_live(o);
+        if (o)
+            return o;
+    }
+    return NULL;
+}
+
+struct ets_obj *ets_hash_after(struct ets_table *t, term key, bool raw, bool *end)
+{
+    uint32_t hash = key_hash(key);
+    struct ets_obj *o = *find_link(t, key, hash);
+
+    *end = false;
+    if (!o)
+        return NULL;
+    while (o && ((o->dead && !raw) || same_key(t, o, key, hash)))
+        o = o->next;
+    for (size_t i = index_of(&t->hash, hash) + 1; !o && i < t->hash.buckets; i++) {
+        o = ets_hash_bucket(t, i);
+        if (!raw)
+            o = ets_hash_live(o);
+    }
+    *end = !o;
+    return o;
+}
+
+void ets_hash_insert(struct ets_table *t, struct ets_obj *o)
+{
+    term key = ets_key(t, o);
+    uint32_t hash = key_hash(key);
+    struct ets_obj **at = find_link(t, key, hash);
+
+    o->hash = hash;
+    o->dead = false;
+    if (t->type == ETS_SET) {
+        if (*at && !(*at)->dead) {
+            ets_hash_replace(t, *at, o);
+            return;
+        }
+        /* In front of a dead one of this key. */
+    } else if (t->type == ETS_BAG) {
+        for (struct ets_obj *x = *at; same_key(t, x, key, hash); x = x->next) {
+            if (!x->dead && term_eq(ets_obj_term(x), ets_obj_term(o))) {
+                ets_obj_free(t, o);
+                return;
+            }
+        }
+    }
+    o->next = *at;
+    *at = o;
+    t->count++;
+    fit(t);
+}
+
+static void note_dead(struct ets_hash *h, size_t i)
+{
+    if (h->ndead > 0 && h->dead[h->ndead - 1] == i)
+        return;
+    if (h->ndead == h->dead_size) {
+        h->dead_size = h->dead_size ? h->dead_size * 2 : 16;
+        h->dead = vm_realloc(h->dead, h->dead_size * sizeof *h->dead);
+    }
+    h->dead[h->ndead++] = i;
+}
+
+/* *at is taken out, or left dead if the table is fixed. Returns the next. */
+static struct ets_obj **kill(struct ets_table *t, struct ets_obj **at)
+{
+    struct ets_obj *o = *at;
+
+    t->count--;
+    if (t->fix_count > 0) {
+        o->dead = true;
+        note_dead(&t->hash, index_of(&t->hash, o->hash));
+        return &o->next;
+    }
+    *at = o->next;
+    ets_obj_free(t, o);
+    return at;
+}
+
+/* key is not in the table itself: its object may be freed before the last. */
+size_t ets_hash_delete_key(struct ets_table *t, term key)
+{
+    uint32_t hash = key_hash(key);
+    struct ets_obj **at = find_link(t, key, hash);
+    size_t n = 0;
+
+    while (same_key(t, *at, key, hash)) {
+        if ((*at)->dead) {
+            at = &(*at)->next;
+        } else {
+            at = kill(t, at);
+            n++;
+        }
+    }
+    fit(t);
+    return n;
+}
+
+static struct ets_obj **link_to(struct ets_table *t, struct ets_obj *o)
+{
+    struct ets_obj **at = bucket(&t->hash, index_of(&t->hash, o->hash));
+
+    while (*at != o)
+        at = &(*at)->next;
+    return at;
+}
+
+void ets_hash_delete(struct ets_table *t, struct ets_obj *o)
+{
+    assert(!o->dead);
+    kill(t, link_to(t, o));
+    fit(t);
+}
+
+void ets_hash_replace(struct ets_table *t, struct ets_obj *old, struct ets_obj *o)
+{
+    struct ets_obj **at = link_to(t, old);
+
+    o->next = old->next;
+    o->hash = old->hash;
+    o->dead = false;
+    *at = o;
+    ets_obj_free(t, old);
+}
+
+void ets_hash_unfixed(struct ets_table *t)
+{
+    struct ets_hash *h = &t->hash;
+
+    for (; h->ndead > 0; h->ndead--) {
+        struct ets_obj **at = bucket(h, h->dead[h->ndead - 1]);
+        while (*at) {
+            struct ets_obj *o = *at;
+            if (o->dead) {
+                *at = o->next;
+                ets_obj_free(t, o);
+            } else {
+                at = &o->next;
+            }
+        }
+    }
+    vm_free(h->dead);
+    h->dead = NULL;
+    h->dead_size = 0;
+    fit(t);
+}
+
+bool ets_hash_empty(struct ets_table *t, int32_t *reds)
+{
+    struct ets_hash *h = &t->hash;
+
+    while (h->buckets > 0) {
+        struct ets_obj **at = bucket(h, h->buckets - 1);
+        while (*at) {
+            if ((*reds)-- <= 0)
+                return false;
+            struct ets_obj *o = *at;
+            *at = o->next;
+            ets_obj_free(t, o);
+        }
+        h->buckets--;
+        if (h->buckets % 64 == 0)
+            --*reds;
+    }
+    for (int k = 1; k < ETS_HASH_SEGMENTS && h->segment[k]; k++)
+        segment_drop(t, k, h->base << (k - 1));
+    if (h->segment[0])
+        segment_drop(t, 0, h->base);
+    vm_free(h->dead);
+    h->dead = NULL;
+    h->ndead = h->dead_size = 0;
+    return true;
+}

@@ -1,0 +1,805 @@
+/*
+ * ext.c - decode the external term format.
+ *
+ * Nothing here recurses: what is still to be filled in lies on a stack of
+ * words. The first pass needs none, it counts the terms to come.
+ */
+#include "vm/ext.h"
+
+#include "vm/atom.h"
+#include "vm/big.h"
+#include "vm/binary.h"
+#include "vm/ext_tag.h"
+#include "vm/map.h"
+#include "vm/module.h"
+#include "vm/node.h"
+#include "vm/ops.h"
+#include "vm/unicode.h"
+#include "vm/wstack.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+
+#define FUN_FREE_MAX 255        /* MAX_ARG: more can't be called */
+#define REF_FIRST_MAX ((uint32_t)1 << 18)
+#define MAP_PAIRS_MAX ((uint32_t)1 << 31)
+
+/*
+ * What is left of the input. The first error sticks and everything read after
+ * it is zero, so one look at `bad` after several reads is enough.
+ */
+struct in {
+    const uint8_t *p, *end;
+    unsigned flags;
+    bool bad;
+};
+
+static size_t in_left(const struct in *in)
+{
+    return (size_t)(in->end - in->p);
+}
+
+static bool in_need(struct in *in, uint64_t n)
+{
+    if (in->bad || n > in_left(in)) {
+        in->bad = true;
+        return false;
+    }
+    return true;
+}
+
+static const uint8_t *in_bytes(struct in *in, uint64_t n)
+{
+    const uint8_t *p = in->p;
+
+    if (!in_need(in, n))
+        return NULL;
+    in->p += n;
+    return p;
+}
+
+static uint32_t in_u8(struct in *in)
+{
+    return in_need(in, 1) ? *in->p++ : 0;
+}
+
+static uint32_t in_u16(struct in *in)
+{
+    const uint8_t *p = in_bytes(in, 2);
+
+    return p ? (uint32_t)p[0] << 8 | p[1] : 0;
+}
+
+static uint32_t in_u32(struct in *in)
+{
+    const uint8_t *p = in_bytes(in, 4);
+
+    return p ? (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16
+                   | (uint32_t)p[2] << 8 | p[3]
+             : 0;
+}
+
+static uint64_t in_u64(struct in *in)
+{
+    uint64_t high = in_u32(in);
+
+    return high << 32 | in_u32(in);
+}
+
+/* Valid UTF-8 of at most 255 characters? */
+static bool utf8_atom(const uint8_t *s, size_t n)
+{
+    size_t chars = 0;
+    uint32_t c;
+
+    for (size_t i = 0; i < n; chars++) {
+        unsigned len = utf8_get(s + i, n - i, &c);
+
+        if (len == 0)
+            return false;
+        i += len;
+    }
+    return chars <= ATOM_MAX_CHARS;
+}
+
+static bool is_atom_tag(uint32_t tag)
+{
+    return tag == ATOM_EXT || tag == SMALL_ATOM_EXT || tag == ATOM_UTF8_EXT
+           || tag == SMALL_ATOM_UTF8_EXT;
+}
+
+/*
+ * The atom after its tag. Unless `make` is set, it is only checked, and looked
+ * up if the input must not make atoms; the result is then any atom.
+ */
+static term in_atom_body(struct in *in, uint32_t tag, bool make)
+{
+    bool latin1 = tag == ATOM_EXT || tag == SMALL_ATOM_EXT;
+    bool small = tag == SMALL_ATOM_EXT || tag == SMALL_ATOM_UTF8_EXT;
+    size_t n = small ? in_u8(in) : in_u16(in);
+    const uint8_t *s = in_bytes(in, n);
+    uint8_t utf8[2 * ATOM_MAX_CHARS + UTF8_MAX];
+    term t = am_false;
+
+    if (!s || (latin1 ? n > ATOM_MAX_CHARS : !utf8_atom(s, n))) {
+        in->bad = true;
+        return am_false;
+    }
+    if (latin1 && (make || (in->flags & EXT_SAFE))) {
+        size_t to = 0;
+
+        for (size_t i = 0; i < n; i++)
+            to += utf8_put(utf8 + to, s[i]);
+        s = utf8;
+        n = to;
+    }
+    if (in->flags & EXT_SAFE)
+        t = atom_find(s, n);
+    else if (make)
+        t = atom_make(s, n);
+    if (t == THE_NON_VALUE) {
+        in->bad = true;
+        return am_false;
+    }
+    return t;
+}
+
+/* An atom where nothing else may be. */
+static term in_atom(struct in *in, bool make)
+{
+    uint32_t tag = in_u8(in);
+
+    if (in->bad || !is_atom_tag(tag)) {
+        in->bad = true;
+        return am_false;
+    }
+    return in_atom_body(in, tag, make);
+}
+
+/* A small integer where nothing else may be: parts of funs. */
+static int32_t in_int(struct in *in)
+{
+    uint32_t tag = in_u8(in);
+
+    if (tag == SMALL_INTEGER_EXT)
+        return (int32_t)in_u8(in);
+    if (tag == INTEGER_EXT)
+        return (int32_t)in_u32(in);
+    in->bad = true;
+    return 0;
+}
+
+/* The creation at the end of identifiers; old tags have two bits in a byte. */
+static uint32_t in_creation(struct in *in, bool old)
+{
+    uint32_t creation = old ? in_u8(in) : in_u32(in);
+
+    if (old && creation > 3)
+        in->bad = true;
+    return creation;
+}
+
+static bool in_float_text(struct in *in, double *d)
+{
+    const uint8_t *p = in_bytes(in, FLOAT_TEXT_BYTES);
+    char s[FLOAT_TEXT_BYTES + 1];
+    char *end;
+    size_t i = 0;
+
+    if (!p)
+        return false;
+    memcpy(s, p, FLOAT_TEXT_BYTES);
+    s[FLOAT_TEXT_BYTES] = '\0';
+    /* Digits, a point, digits: strtod also takes hexadecimal, inf and nan. */
+    i = s[0] == '-' || s[0] == '+';
+    if (s[i] < '0' || s[i] > '9' || strspn(s + i, "0123456789.eE+-") != strlen(s + i)
+        || !strchr(s, '.')) {
+        in->bad = true;
+        return false;
+    }
+    *d = strtod(s, &end);
+    if (*end != '\0' || !isfinite(*d))
+        in->bad = true;
+    return !in->bad;
+}
+
+static double double_of(uint64_t v)
+{
+    double d;
+
+    memcpy(&d, &v, sizeof d);
+    return d;
+}
+
+/* Is this what we call ourselves? Creation 0 is whoever has the name. */
+static bool is_this_node(term name, uint32_t creation)
+{
+    const struct node *n = *node_this;
+
+    return name == n->name && (creation == n->creation || creation == 0);
+}
+
+static size_t ext_words(size_t data)
+{
+    return 2 + data;
+}
+
+/* Words that a reference of another node with n numbers takes. */
+static size_t extref_data(uint32_t n)
+{
+    return 1 + (n + 1) / 2;
+}
+
+static size_t bin_words(size_t n)
+{
+    return n <= HEAPBIN_MAX ? HEAPBIN_WORDS(n) : REFCBIN_WORDS;
+}
+
+int64_t ext_size(const uint8_t *data, size_t n, unsigned flags, size_t *words)
+{
+    struct in in = {.p = data, .end = data + n, .flags = flags};
+    size_t w = 0;
+    uint64_t terms = 1;
+    double d;
+
+    while (terms > 0 && !in.bad) {
+        uint64_t more = 0;      /* terms inside this one */
+        uint64_t size;
+        uint32_t tag = in_u8(&in);
+
+        switch (tag) {
+        case SMALL_INTEGER_EXT:
+            in_u8(&in);
+            break;
+        case INTEGER_EXT:
+            in_u32(&in);
+            break;
+        case SMALL_BIG_EXT:
+        case LARGE_BIG_EXT:
+            size = tag == SMALL_BIG_EXT ? in_u8(&in) : in_u32(&in);
+            if (size > BIG_MAX_DIGITS * 8)
+                in.bad = true;
+            in_bytes(&in, 1 + size);
+            w += big_bytes_words(size);
+            break;
+        case NEW_FLOAT_EXT:
+            if (!isfinite(double_of(in_u64(&in))))
+                in.bad = true;
+            w += FLOAT_WORDS;
+            break;
+        case FLOAT_EXT:
+            in_float_text(&in, &d);
+            w += FLOAT_WORDS;
+            break;
+        case ATOM_EXT:
+        case SMALL_ATOM_EXT:
+        case ATOM_UTF8_EXT:
+        case SMALL_ATOM_UTF8_EXT:
+            in_atom_body(&in, tag, false);
+            break;
+        case NIL_EXT:
+            break;
+        case STRING_EXT:
+            size = in_u16(&in);
+            in_bytes(&in, size);
+            w += size * CONS_WORDS;
+            break;
+        case LIST_EXT:
+            size = in_u32(&in);
+            more = size + 1;
+            w += size * CONS_WORDS;
+            break;
+        case SMALL_TUPLE_EXT:
+        case LARGE_TUPLE_EXT:
+            more = tag == SMALL_TUPLE_EXT ? in_u8(&in) : in_u32(&in);
+            if (more > TUPLE_MAX_ARITY)
+                in.bad = true;
+            w += 1 + more;
+            break;
+        case MAP_EXT:
+            size = in_u32(&in);
+            if (size >= MAP_PAIRS_MAX)
+                in.bad = true;
+            more = 2 * size;
+            /* Only sizes that the input can hold are multiplied. */
+            if (in_need(&in, more))
+                w += map_build_words(size);
+            break;
+        case BINARY_EXT:
+            size = in_u32(&in);
+            in_bytes(&in, size);
+            w += bin_words(size);
+            break;
+        case BIT_BINARY_EXT: {
+            size = in_u32(&in);
+            uint32_t last = in_u8(&in);
+            if ((last == 0) != (size == 0) || last > 8)
+                in.bad = true;
+            in_bytes(&in, size);
+            w += bin_words(size) + SUBBIN_WORDS;
+            break;
+        }
+        case PID_EXT:
+        case NEW_PID_EXT:
+            in_atom(&in, false);
+            in_u64(&in);
+            in_creation(&in, tag == PID_EXT);
+            w += ext_words(1);
+            break;
+        case PORT_EXT:
+        case NEW_PORT_EXT:
+        case V4_PORT_EXT:
+            in_atom(&in, false);
+            in_bytes(&in, tag == V4_PORT_EXT ? 8 : 4);
+            in_creation(&in, tag == PORT_EXT);
+            w += ext_words(1);
+            break;
+        case REFERENCE_EXT:
+            in_atom(&in, false);
+            in_u32(&in);
+            in_creation(&in, true);
+            w += ext_words(extref_data(1));
+            break;
+        case NEW_REFERENCE_EXT:
+        case NEWER_REFERENCE_EXT:
+            size = in_u16(&in);
+            if (size == 0 || size > REF_NUMBERS_MAX)
+                in.bad = true;
+            in_atom(&in, false);
+            in_creation(&in, tag == NEW_REFERENCE_EXT);
+            in_bytes(&in, 4 * size);
+            /* One that turns out to be ours may need more. */
+            w += MAGIC_WORDS > ext_words(extref_data(REF_NUMBERS_MAX))
+                     ? MAGIC_WORDS
+                     : ext_words(extref_data(REF_NUMBERS_MAX));
+            break;
+        case NEW_FUN_EXT:
+            in_bytes(&in, 4 + 1 + 16 + 4);
+            size = in_u32(&in);
+            if (size > FUN_FREE_MAX)
+                in.bad = true;
+            in_atom(&in, false);
+            in_int(&in);
+            in_int(&in);
+            more = 1 + size;    /* the creator, the environment */
+            if (!in_need(&in, 1) || (*in.p != PID_EXT && *in.p != NEW_PID_EXT))
+                in.bad = true;
+            w += FUN_WORDS(size);
+            break;
+        case EXPORT_EXT: {
+            in_atom(&in, false);
+            in_atom(&in, false);
+            int32_t arity = in_int(&in);
+            if (arity < 0 || arity > 255)
+                in.bad = true;
+            w += EXPORT_FUN_WORDS;
+            break;
+        }
+        default:
+            in.bad = true;
+            break;
+        }
+        /* Each of them takes a byte at least. */
+        terms += more - 1;
+        if (terms > in_left(&in))
+            in.bad = true;
+    }
+    if (in.bad)
+        return -EINVAL;
+    *words = w;
+    return in.p - data;
+}
+
+/*
+ * The decoder's stack holds pairs: where, and how many times four plus what.
+ *   FILL_ARRAY  consecutive words
+ *   FILL_LIST   heads of consecutive cells, then the tail of the last
+ *   FILL_MAP    nothing: a map whose pairs are all there now
+ */
+enum { FILL_ARRAY, FILL_LIST, FILL_MAP, FILL_BITS = 2 };
+
+struct pending_map {
+    term *slot;
+    size_t n;
+    term pairs[];
+};
+
+static void fill_push(struct wstack *s, const void *at, size_t n, unsigned what)
+{
+    wstack_push(s, (term)(uintptr_t)at);
+    wstack_push(s, (term)n << FILL_BITS | what);
+}
+
+/* Build the map and forget the pairs. THE_NON_VALUE if two keys are equal. */
+static term finish_map(struct dest *d, struct pending_map *m)
+{
+    term t = map_build(d, m->pairs, m->n);
+
+    if (t != THE_NON_VALUE && map_size(t) != m->n)
+        t = THE_NON_VALUE;
+    vm_free(m);
+    return t;
+}
+
+/* A binary with these bytes; THE_NON_VALUE for no memory. */
+static term put_bytes(struct dest *d, const uint8_t *s, size_t n)
+{
+    if (n <= HEAPBIN_MAX) {
+        struct heapbin_words *h = (struct heapbin_words *)d->htop;
+
+        d->htop[HEAPBIN_WORDS(n) - 1] = 0;
+        h->header = HEADER(BOX_HEAPBIN, 0, HEAPBIN_WORDS(n) - 1);
+        h->size = n;
+        memcpy(h->data, s, n);
+        d->htop += HEAPBIN_WORDS(n);
+        return boxed_make((term *)h);
+    }
+    struct refbin *b = refbin_try_new(n);
+    if (!b)
+        return THE_NON_VALUE;
+    memcpy(b->data, s, n);
+    return binary_put_refbin(d, b, b->data, n);
+}
+
+static term put_ext(struct dest *d, enum box_type type, term name,
+                    uint32_t creation, const uint64_t *data, size_t n)
+{
+    term *p = d->htop;
+    struct ext_words *e = (struct ext_words *)p;
+
+    e->header = HEADER(type, 0, 1 + n);
+    e->node = node_intern(name, creation);
+    memcpy(e->data, data, n * sizeof *data);
+    d->htop = p + ext_words(n);
+    return boxed_make(p);
+}
+
+static term decode_pid(struct in *in, struct dest *d, bool old)
+{
+    term name = in_atom(in, true);
+    uint32_t number = in_u32(in), serial = in_u32(in);
+    uint32_t creation = in_creation(in, old);
+
+    if (in->bad)
+        return THE_NON_VALUE;
+    if (is_this_node(name, creation)) {
+        if (number >> PID_NUMBER_BITS || serial >> PID_SERIAL_BITS)
+            return THE_NON_VALUE;
+        return pid_make(number, serial);
+    }
+    uint64_t data = number | (uint64_t)serial << 32;
+    return put_ext(d, BOX_EXTPID, name, creation, &data, 1);
+}
+
+static term decode_port(struct in *in, struct dest *d, uint32_t tag)
+{
+    term name = in_atom(in, true);
+    uint64_t number = tag == V4_PORT_EXT ? in_u64(in) : in_u32(in);
+    uint32_t creation = in_creation(in, tag == PORT_EXT);
+
+    if (in->bad)
+        return THE_NON_VALUE;
+    if (is_this_node(name, creation)) {
+        if (number >> (64 - IMM_SHIFT))
+            return THE_NON_VALUE;
+        return port_make(number);
+    }
+    return put_ext(d, BOX_EXTPORT, name, creation, &number, 1);
+}
+
+static term decode_ref(struct in *in, struct dest *d, uint32_t tag)
+{
+    uint32_t n = tag == REFERENCE_EXT ? 1 : in_u16(in);
+    uint32_t num[REF_NUMBERS_MAX + 1] = {0};
+    bool old = tag != NEWER_REFERENCE_EXT;
+    term name = in_atom(in, true);
+    uint32_t creation = 0;
+
+    if (n > REF_NUMBERS_MAX)
+        return THE_NON_VALUE;
+    if (tag == REFERENCE_EXT) {
+        num[0] = in_u32(in);
+        creation = in_creation(in, true);
+    } else {
+        creation = in_creation(in, old);
+        for (uint32_t i = 0; i < n; i++)
+            num[i] = in_u32(in);
+    }
+    if (in->bad || (old && num[0] >= REF_FIRST_MAX))
+        return THE_NON_VALUE;
+
+    if (is_this_node(name, creation)) {
+        uint64_t ref[2] = {num[0] | (uint64_t)num[1] << 32, num[2]};
+
+        if (num[0] >= REF_FIRST_MAX || n > REF_NUMBERS)
+            return THE_NON_VALUE;
+        return ref_put(&d->htop, ref);
+    }
+    uint64_t data[1 + (REF_NUMBERS_MAX + 1) / 2] = {n};
+    for (uint32_t i = 0; i < n; i += 2)
+        data[1 + i / 2] = num[i] | (uint64_t)num[i + 1] << 32;
+    return put_ext(d, BOX_EXTREF, name, creation, data, extref_data(n));
+}
+
+static term decode_export(struct in *in, struct dest *d)
+{
+    term m = in_atom(in, true), f = in_atom(in, true);
+    int32_t arity = in_int(in);
+
+    if (in->bad)
+        return THE_NON_VALUE;
+    if ((in->flags & EXT_SAFE) && !export_callable(m, f, (uint32_t)arity))
+        return THE_NON_VALUE;
+    return export_fun_put(&d->htop, export_put(m, f, (uint32_t)arity));
+}
+
+/* A fun with holes for its creator and environment. */
+static term decode_fun(struct in *in, struct dest *d, struct wstack *s)
+{
+    in_u32(in);         /* the size; OTP 23 sometimes wrote a wrong one */
+    uint32_t arity = in_u8(in);
+    const uint8_t *uniq = in_bytes(in, 16);
+    uint32_t index = in_u32(in), num_free = in_u32(in);
+    term module = in_atom(in, true);
+    /* The old index is told by `index`; new compilers make them the same. */
+    in_int(in);
+    uint32_t old_uniq = (uint32_t)in_int(in);
+
+    if (in->bad || num_free > FUN_FREE_MAX)
+        return THE_NON_VALUE;
+    struct fun_words *f = (struct fun_words *)d->htop;
+    d->htop += FUN_WORDS(num_free);
+    f->header = HEADER(BOX_FUN, arity, FUN_WORDS(num_free) - 1);
+    f->entry = fun_entry_put(module, index, old_uniq, uniq, arity, num_free);
+    fill_push(s, &f->creator, 1 + num_free, FILL_ARRAY);
+    return boxed_make((term *)f);
+}
+
+static term decode_list(struct in *in, struct dest *d, struct wstack *s,
+                        bool *again)
+{
+    uint32_t n = in_u32(in);
+    term *cell = d->htop;
+
+    if (n == 0) {
+        *again = true;  /* the tail alone */
+        return TERM_NIL;
+    }
+    d->htop += (size_t)n * CONS_WORDS;
+    for (uint32_t i = 0; i < n; i++)
+        cell[2 * i + 1] = cons_make(cell + 2 * i + 2);
+    fill_push(s, cell, n, FILL_LIST);
+    return cons_make(cell);
+}
+
+static term decode_string(struct in *in, struct dest *d)
+{
+    uint32_t n = in_u16(in);
+    const uint8_t *s = in_bytes(in, n);
+    term list = TERM_NIL;
+
+    if (!s)
+        return THE_NON_VALUE;
+    for (uint32_t i = n; i > 0; i--)
+        list = put_cons(&d->htop, small_make(s[i - 1]), list);
+    return list;
+}
+
+static term decode_tuple(struct dest *d, uint32_t n, struct wstack *s)
+{
+    term *p = d->htop;
+
+    p[0] = TUPLE_HEADER(n);
+    d->htop += 1 + (size_t)n;
+    if (n > 0)
+        fill_push(s, p + 1, n, FILL_ARRAY);
+    return boxed_make(p);
+}
+
+/* The map follows when its pairs are known; the slot is written then. */
+static term decode_map(struct in *in, term *slot, struct wstack *s)
+{
+    uint32_t n = in_u32(in);
+    struct pending_map *m
+        = vm_try_alloc(ALLOC_PROC, sizeof *m + (size_t)n * 2 * sizeof(term));
+
+    if (!m)
+        return THE_NON_VALUE;
+    m->slot = slot;
+    m->n = n;
+    fill_push(s, m, 0, FILL_MAP);
+    if (n > 0)
+        fill_push(s, m->pairs, 2 * (size_t)n, FILL_ARRAY);
+    return TERM_NIL;
+}
+
+static term decode_bits(struct in *in, struct dest *d)
+{
+    uint32_t n = in_u32(in), last = in_u8(in);
+    const uint8_t *bytes = in_bytes(in, n);
+    term t = bytes ? put_bytes(d, bytes, n) : THE_NON_VALUE;
+
+    if (t == THE_NON_VALUE || n == 0 || last == 8)
+        return t;
+    struct subbin_words *s = (struct subbin_words *)d->htop;
+    d->htop += SUBBIN_WORDS;
+    s->header = HEADER(BOX_SUBBIN, 0, SUBBIN_WORDS - 1);
+    s->orig = t;
+    s->offset = 0;
+    s->size = (uint64_t)(n - 1) * 8 + last;
+    return boxed_make((term *)s);
+}
+
+/* The term at in->p, whose parts may be left to the stack. */
+static term decode_one(struct in *in, struct dest *d, term *slot,
+                       struct wstack *s, bool *again)
+{
+    uint32_t tag = in_u8(in), n;
+    const uint8_t *bytes;
+    double f;
+
+    switch (tag) {
+    case SMALL_INTEGER_EXT:
+        return small_make(in_u8(in));
+    case INTEGER_EXT:
+        return small_make((int32_t)in_u32(in));
+    case SMALL_BIG_EXT:
+    case LARGE_BIG_EXT: {
+        n = tag == SMALL_BIG_EXT ? in_u8(in) : in_u32(in);
+        bool negative = in_u8(in) != 0;
+        bytes = in_bytes(in, n);
+        return bytes ? big_put_bytes(&d->htop, bytes, n, negative)
+                     : THE_NON_VALUE;
+    }
+    case NEW_FLOAT_EXT:
+        return float_make(&d->htop, double_of(in_u64(in)));
+    case FLOAT_EXT:
+        return in_float_text(in, &f) ? float_make(&d->htop, f) : THE_NON_VALUE;
+    case ATOM_EXT:
+    case SMALL_ATOM_EXT:
+    case ATOM_UTF8_EXT:
+    case SMALL_ATOM_UTF8_EXT:
+        return in_atom_body(in, tag, true);
+    case NIL_EXT:
+        return TERM_NIL;
+    case STRING_EXT:
+        return decode_string(in, d);
+    case LIST_EXT:
+        return decode_list(in, d, s, again);
+    case SMALL_TUPLE_EXT:
+        return decode_tuple(d, in_u8(in), s);
+    case LARGE_TUPLE_EXT:
+        return decode_tuple(d, in_u32(in), s);
+    case MAP_EXT:
+        return decode_map(in, slot, s);
+    case BINARY_EXT:
+        n = in_u32(in);
+        bytes = in_bytes(in, n);
+        return bytes ? put_bytes(d, bytes, n) : THE_NON_VALUE;
+    case BIT_BINARY_EXT:
+        return decode_bits(in, d);
+    case PID_EXT:
+    case NEW_PID_EXT:
+        return decode_pid(in, d, tag == PID_EXT);
+    case PORT_EXT:
+    case NEW_PORT_EXT:
+    case V4_PORT_EXT:
+        return decode_port(in, d, tag);
+    case REFERENCE_EXT:
+    case NEW_REFERENCE_EXT:
+    case NEWER_REFERENCE_EXT:
+        return decode_ref(in, d, tag);
+    case NEW_FUN_EXT:
+        return decode_fun(in, d, s);
+    case EXPORT_EXT:
+        return decode_export(in, d);
+    default:
+        return THE_NON_VALUE;
+    }
+}
+
+/*
+ * Where the next term goes; NULL if all is filled in, or, with *bad, if a map
+ * can't be built.
+ */
+static term *fill_next(struct wstack *s, struct dest *d, bool *bad)
+{
+    while (s->n > 0) {
+        term *at = (term *)(uintptr_t)s->base[s->n - 2];
+        size_t n = s->base[s->n - 1] >> FILL_BITS;
+        unsigned what = s->base[s->n - 1] & ((1u << FILL_BITS) - 1);
+
+        switch (what) {
+        case FILL_ARRAY:
+            s->n -= 2;
+            if (n > 1)
+                fill_push(s, at + 1, n - 1, what);
+            return at;
+        case FILL_LIST:
+            s->n -= 2;
+            if (n == 0)
+                return at - CONS_WORDS + 1;
+            fill_push(s, at + CONS_WORDS, n - 1, what);
+            return at;
+        default: {
+            struct pending_map *m = (struct pending_map *)at;
+            term *slot = m->slot;
+
+            s->n -= 2;
+            *slot = finish_map(d, m);
+            if (*slot == THE_NON_VALUE) {
+                *bad = true;
+                return NULL;
+            }
+            break;
+        }
+        }
+    }
+    return NULL;
+}
+
+term ext_decode(struct dest *d, const uint8_t *data, size_t n, unsigned flags)
+{
+    struct in in = {.p = data, .end = data + n, .flags = flags};
+    struct offheap *off = d->off;
+    term *start = d->htop, *first = off->first;
+    size_t vheap = off->vheap_words;
+    term result = TERM_NIL, *slot = &result;
+    struct wstack s;
+    bool bad = false;
+
+    wstack_init(&s);
+    while (slot) {
+        bool again = false;
+        term t = decode_one(&in, d, slot, &s, &again);
+
+        if (again)
+            continue;
+        if (t == THE_NON_VALUE || in.bad) {
+            bad = true;
+            break;
+        }
+        *slot = t;
+        slot = fill_next(&s, d, &bad);
+    }
+
+    if (bad) {
+        for (; s.n > 0; s.n -= 2) {
+            if ((s.base[s.n - 1] & ((1u << FILL_BITS) - 1)) == FILL_MAP)
+                vm_free((void *)(uintptr_t)s.base[s.n - 2]);
+        }
+        for (term *obj = off->first, *next; obj != first; obj = next) {
+            next = (term *)obj[1];
+            offheap_drop(obj);
+        }
+        off->first = first;
+        off->vheap_words = vheap;
+        d->htop = start;
+        result = THE_NON_VALUE;
+    }
+    wstack_fini(&s);
+    return result;
+}
+
+term ext_decode_mbuf(const uint8_t *data, size_t n, struct mbuf **out)
+{
+    size_t words;
+
+    *out = NULL;
+    if (n < 1 || data[0] != EXT_VERSION
+        || ext_size(data + 1, n - 1, 0, &words) < 0)
+        return THE_NON_VALUE;
+    struct mbuf *m = mbuf_try_new(words);
+    if (!m)
+        return THE_NON_VALUE;
+    struct dest d = {.htop = m->words, .off = &m->off};
+    term t = ext_decode(&d, data + 1, n - 1, 0);
+    m->used = (size_t)(d.htop - m->words);
+    if (t == THE_NON_VALUE) {
+        mbuf_free(m);
+        return t;
+    }
+    *out = m;
+    return t;
+}

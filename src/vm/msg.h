@@ -1,0 +1,67 @@
+/*
+ * msg.h - the message queue of a process.
+ *
+ * Receive walks the queue with a save pointer: everything before it has been
+ * looked at and did not match. A message's term lies in its own fragment
+ * (frag), or on the receiver's heap (frag NULL) when there was room at the
+ * send; only those are roots of a collection.
+ */
+#ifndef VM_MSG_H
+#define VM_MSG_H
+
+#include "vm/heap.h"
+
+struct msg {
+    struct msg *next;
+    term value;             /* THE_NON_VALUE: undecodable, skip */
+    struct mbuf *frag;      /* owned until the message is received */
+    term token;             /* sequential trace token, or nil */
+};
+
+struct msgq {
+    struct msg *first;
+    struct msg **last;      /* where the next one is linked */
+    struct msg **save;      /* the link to the message to look at next */
+    size_t length;
+    size_t on_heap;         /* messages with a boxed or list value, no frag */
+    struct recv_marks *marks;   /* NULL until one is reserved */
+};
+
+void msgq_init(struct msgq *q);
+void msgq_clear(struct msgq *q);    /* frees everything */
+
+/*
+ * Send a copy of message to a process; wakes it. from is the sender, or NULL
+ * (the VM: port data, timers). to may be from. Order per pair is kept.
+ */
+void msg_send(struct proc *from, struct proc *to, term message);
+/* The same for a term that the caller built in a fragment; takes it. */
+void msg_send_mbuf(struct proc *to, struct mbuf *frag, term message);
+
+/* The receive instructions. */
+/* Next message to look at: its term, made p's own; THE_NON_VALUE if none. */
+term msg_peek(struct proc *p);
+void msg_remove(struct proc *p);    /* unlink the one last peeked, save = first */
+void msg_skip(struct proc *p);      /* it did not match: save = next */
+void msg_rewind(struct proc *p);    /* save = first: a receive begins anew */
+
+/*
+ * receive ... after. 0: wait, until the timer fires (it sets PF_TIMEOUT and
+ * wakes p; it may be running already) or for ever (infinity). 1: time is out
+ * already. -1: no valid time.
+ */
+int recv_wait_until(struct proc *p, term timeout);
+void recv_timer_cancel(struct proc *p);     /* clears PF_TIMEOUT too */
+
+/*
+ * Receive markers: where the queue ended when a reference was made, so that a
+ * receive that needs the reference skips what came before. RECV_MARKS are kept;
+ * the oldest gives way to a new one, which costs time only.
+ */
+#define RECV_MARKS 8
+term msg_marker_reserve(struct proc *p);
+void msg_marker_bind(struct proc *p, term marker, term ref);
+void msg_marker_clear(struct proc *p, term ref);
+void msg_marker_use(struct proc *p, term ref);
+
+#endif

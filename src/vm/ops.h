@@ -1,0 +1,45 @@
+/*
+ * ops.h - what any term can be asked: equality, order, hash, copy, size.
+ *
+ * No recursion on the depth of a term: an explicit stack (wstack.h).
+ */
+#ifndef VM_OPS_H
+#define VM_OPS_H
+
+#include "vm/heap.h"
+
+bool term_eq_slow(term a, term b);          /* =:= of two non-identical terms */
+static inline bool term_eq(term a, term b)  /* =:= */
+{
+    return a == b || (!(term_is_imm(a) || term_is_imm(b)) && term_eq_slow(a, b));
+}
+/* Erlang's order, 1 == 1.0. <0, 0, >0. */
+int term_compare(term a, term b);
+/* As map keys and ordered key tables compare: 1 < 1.0. */
+int term_compare_exact(term a, term b);
+
+uint32_t term_phash2(term t);               /* erlang:phash2/1, 27 bits fold: full 32 */
+uint32_t term_phash(term t);                /* erlang:phash/2 */
+uint32_t term_hash(term t, uint32_t salt);  /* the VM's own: maps, ets */
+uint64_t term_hash64(term t, uint32_t salt);    /* the same, all its bits */
+
+/* Words that a copy needs; literals count nothing, sharing is not kept. */
+size_t term_size(term t);
+/* erts_debug:flat_size: literals count too. */
+size_t term_flat_size(term t);
+/* A copy in d; literals stay where they are. */
+term term_copy(struct dest *d, term t);
+/* The same but literals are copied too (purge, persistent_term). */
+size_t term_size_all(term t);
+term term_copy_all(struct dest *d, term t);
+/* A copy on p's heap (heap_alloc). */
+term term_copy_to(struct proc *p, term t);
+
+/* With sharing kept: the size of t in words, and a copy on p's heap. */
+size_t term_size_shared(term t);
+term term_copy_shared(struct proc *p, term t);
+
+/* -1 if not a proper list. */
+int64_t list_length(term t);
+
+#endif

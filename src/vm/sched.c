@@ -1,0 +1,221 @@
+/*
+ * sched.c - the scheduler: who runs, for how long, and what happens between.
+ *
+ * Between slices the world gets its turn: timers, then what os_wait() finds
+ * ready. Looking costs time, so it is done once per LOOK_REDS reductions spent
+ * (or LOOK_SLICES slices), and the system call of os_wait() once in four of
+ * those. Nothing depends on measured time.
+ */
+#include "vm/sched.h"
+
+#include "io/io.h"
+#include "io/port.h"
+#include "os/os.h"
+#include "vm/atom.h"
+#include "vm/gc.h"
+#include "vm/log.h"
+#include "vm/timer.h"
+
+#define LOOK_REDS (2 * SLICE_REDS)
+#define LOOK_SLICES 64
+#define LOOKS_PER_WAIT 4
+/* PRIO_LOW runs after so many slices of PRIO_NORMAL: OTP's figure. */
+#define LOW_SKIPS 8
+
+void sched_init(void)
+{
+    struct sched *s = vm_zalloc(ALLOC_SYSTEM, sizeof *s);
+
+    for (int i = 0; i < PRIOS; i++)
+        s->runq[i].last = &s->runq[i].first;
+    vm.sched = s;
+}
+
+void sched_enqueue(struct proc *p)
+{
+    struct runq *q = &vm.sched->runq[p->prio];
+
+    if (p->state != PROC_EXITING)
+        p->state = PROC_RUNNABLE;
+    p->run_next = NULL;
+    *q->last = p;
+    q->last = &p->run_next;
+    q->length++;
+}
+
+static struct proc *dequeue(struct runq *q)
+{
+    struct proc *p = q->first;
+
+    q->first = p->run_next;
+    if (!q->first)
+        q->last = &q->first;
+    q->length--;
+    return p;
+}
+
+static struct proc *next_proc(struct sched *s)
+{
+    struct runq *q = s->runq;
+
+    if (q[PRIO_MAX].first)
+        return dequeue(&q[PRIO_MAX]);
+    if (q[PRIO_HIGH].first)
+        return dequeue(&q[PRIO_HIGH]);
+    if (q[PRIO_LOW].first &&
+        (!q[PRIO_NORMAL].first || ++s->low_skips >= LOW_SKIPS)) {
+        s->low_skips = 0;
+        return dequeue(&q[PRIO_LOW]);
+    }
+    return q[PRIO_NORMAL].first ? dequeue(&q[PRIO_NORMAL]) : NULL;
+}
+
+/* A slice of p's exit. Returns the reductions it cost; p may be gone. */
+static int32_t run_exit(struct proc *p)
+{
+    int32_t reds = vm.slice_reds > 100 ? vm.slice_reds : 100, before = reds;
+
+    if (!proc_exit_continue(p, &reds))
+        sched_enqueue(p);
+    return before - reds;
+}
+
+/* p called hibernate/3, with nothing in its queue or it goes on at once. */
+static void hibernate(struct proc *p)
+{
+    msg_rewind(p);
+    p->exc.kind = EXC_NONE;
+    if (p->msgq.first) {
+        p->flags &= ~(uint32_t)PF_HIBERNATED;
+        sched_enqueue(p);
+        return;
+    }
+    p->state = PROC_WAITING;
+    if (gc_hibernate(p) < 0)
+        proc_exit_signal(p, p->id, am_kill, false);
+}
+
+/* A slice of p. Returns the reductions it cost; p may be gone. */
+static int32_t run(struct sched *s, struct proc *p)
+{
+    enum run_end end;
+    int32_t spent;
+
+    if (p->state == PROC_EXITING || (p->flags & PF_KILLED))
+        return run_exit(p);
+    if (p->flags & PF_SUSPENDED) {
+        p->state = PROC_WAITING;
+        p->flags |= PF_ACTIVE;
+        return 0;
+    }
+    p->state = PROC_RUNNING;
+    p->flags &= ~(uint32_t)PF_HIBERNATED;
+    p->reds_left = vm.slice_reds;
+    s->context_switches++;
+    end = code_run(s, p);
+    s->p = NULL;
+    spent = vm.slice_reds - p->reds_left;
+    p->reductions += spent > 0 ? (uint32_t)spent : 0;
+
+    switch (end) {
+    case RUN_YIELD:
+        sched_enqueue(p);
+        break;
+    case RUN_WAIT:
+        p->state = PROC_WAITING;
+        if (p->flags & PF_KILLED)
+            sched_enqueue(p);
+        break;
+    case RUN_EXIT:
+        if ((p->flags & PF_HIBERNATED) && !(p->flags & PF_KILLED))
+            hibernate(p);
+        else
+            spent += run_exit(p);
+        break;
+    }
+    return spent;
+}
+
+/* Signals of the world become messages to OTP's erl_signal_server. */
+static void take_signals(void)
+{
+    static const struct {
+        int sig;
+        term name;
+    } names[] = {
+        {1, am_sighup},   {3, am_sigquit},  {6, am_sigabrt},  {10, am_sigusr1},
+        {12, am_sigusr2}, {14, am_sigalrm}, {15, am_sigterm}, {17, am_sigchld},
+        {18, am_sigcont}, {20, am_sigtstp}, {28, am_sigwinch},
+    };
+    int sig;
+
+    while ((sig = os_take_signal())) {
+        term to = name_whereis(am_erl_signal_server);
+        struct proc *p = to == THE_NON_VALUE ? NULL : proc_find(to);
+
+        if (!p) {
+            if (sig == 15)
+                sched_halt(0);
+            continue;
+        }
+        for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+            if (names[i].sig == sig) {
+                struct mbuf *frag = mbuf_new(3);
+                term *hp = frag->words;
+                term m = put_tuple2(&hp, am_notify, names[i].name);
+
+                frag->used = 3;
+                msg_send_mbuf(p, frag, m);
+            }
+        }
+    }
+}
+
+int sched_run(void)
+{
+    struct sched *s = vm.sched;
+    int64_t reds = 0;
+    unsigned slices = 0, looks = 0;
+
+    while (!s->halt) {
+        struct proc *p;
+
+        if (reds >= LOOK_REDS || slices >= LOOK_SLICES) {
+            reds = 0;
+            slices = 0;
+            timer_run(os_mono_ns());
+            if (++looks >= LOOKS_PER_WAIT) {
+                looks = 0;
+                os_wait(0);
+                take_signals();
+                nif_deliver();
+            }
+        }
+        p = next_proc(s);
+        if (p) {
+            reds += run(s, p);
+            slices++;
+            continue;
+        }
+        os_wait(timer_next_ns());
+        take_signals();
+        nif_deliver();
+        timer_run(os_mono_ns());
+        reds = 0;
+        slices = looks = 0;
+    }
+    port_flush();
+    return s->halt_status;
+}
+
+void sched_halt(int status)
+{
+    struct sched *s = vm.sched;
+
+    if (s->halt)
+        return;
+    s->halt = true;
+    s->halt_status = status;
+    if (s->p && s->p->reds_left > 0)
+        s->p->reds_left = 0;
+}

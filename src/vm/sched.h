@@ -1,0 +1,60 @@
+/*
+ * sched.h - the scheduler: run queues, slices, waiting.
+ */
+#ifndef VM_SCHED_H
+#define VM_SCHED_H
+
+#include "vm/proc.h"
+
+#define X_REGS 1024
+#define FLOAT_REGS 1024
+#define SLICE_REDS 4000
+
+/*
+ * What a running process keeps outside its own struct. Generated code holds a
+ * pointer to it in a register; x0..x5 live in machine registers between
+ * instructions and in x[0..5] while a BIF runs.
+ */
+struct sched {
+    struct proc *p;             /* running, or NULL */
+    term a[4];                  /* operands of SLOW callees */
+    code_ptr self;              /* the instruction that took a cold path */
+    size_t gc_words;            /* ... wants so many words */
+    uint32_t live;              /* ... with so many x registers alive */
+    code_ptr fail;              /* ... goes to this label if it fails; NULL: raises */
+    struct export *bif;         /* ... is a call of this BIF */
+    struct export *bif_send;    /* erlang:'!'/2, for the send instruction */
+    int64_t reds_kept;          /* taken from FCALLS to make an entry look */
+    code_ptr stress_done;       /* stress builds: collected for this one */
+    term *scratch;              /* operands gathered by an instruction */
+    size_t scratch_size;        /* words; the loader grows it */
+    struct bs_build *build;     /* the binary being built (vm/bitsyntax.h) */
+    term x[X_REGS];
+    double fr[FLOAT_REGS];
+
+    struct runq {
+        struct proc *first, **last;
+        size_t length;
+    } runq[PRIOS];
+    uint32_t low_skips;         /* PRIO_LOW runs once in 8 normal slices */
+    bool halt;                  /* leave sched_run() */
+    int halt_status;
+    uint64_t context_switches;
+};
+
+void sched_init(void);
+/* Put a runnable process in its queue. */
+void sched_enqueue(struct proc *p);
+/* Run until halt; returns the status. */
+int sched_run(void);
+/* erlang:halt/2, after flushing. */
+void sched_halt(int status);
+
+/*
+ * Run p from p->pc until it gives the scheduler back (op/t0.c, later native
+ * code). x registers come from p->arg and go back there.
+ */
+enum run_end { RUN_YIELD, RUN_WAIT, RUN_EXIT };
+enum run_end code_run(struct sched *s, struct proc *p);
+
+#endif

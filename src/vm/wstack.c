@@ -1,0 +1,15 @@
+/* wstack.c - the part of the word stack that is rarely needed: growing. */
+#include "vm/wstack.h"
+
+void wstack_grow(struct wstack *s)
+{
+    size_t size = s->size * 2;
+
+    if (s->base == s->local) {
+        s->base = vm_alloc(ALLOC_SYSTEM, size * sizeof(term));
+        memcpy(s->base, s->local, s->n * sizeof(term));
+    } else {
+        s->base = vm_realloc(s->base, size * sizeof(term));
+    }
+    s->size = size;
+}

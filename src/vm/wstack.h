@@ -1,0 +1,42 @@
+/*
+ * wstack.h - a stack of words that starts in the caller's frame and moves to
+ * the allocator when it grows; in place of recursion on terms.
+ */
+#ifndef VM_WSTACK_H
+#define VM_WSTACK_H
+
+#include "vm/vm.h"
+
+#define WSTACK_LOCAL 64
+
+struct wstack {
+    term *base;
+    size_t n, size;
+    term local[WSTACK_LOCAL];
+};
+
+static inline void wstack_init(struct wstack *s)
+{
+    s->base = s->local;
+    s->n = 0;
+    s->size = WSTACK_LOCAL;
+}
+static inline void wstack_fini(struct wstack *s)
+{
+    if (s->base != s->local)
+        vm_free(s->base);
+}
+void wstack_grow(struct wstack *s);     /* double; ends the VM without memory */
+static inline void wstack_push(struct wstack *s, term t)
+{
+    if (unlikely(s->n == s->size))
+        wstack_grow(s);
+    s->base[s->n++] = t;
+}
+static inline term wstack_pop(struct wstack *s)
+{
+    assert(s->n > 0);
+    return s->base[--s->n];
+}
+
+#endif

@@ -1,0 +1,120 @@
+%% The order of terms, equality, the portable hashes and erts_debug's sizes.
+-module(term_order).
+-export([main/0]).
+-include("test.hrl").
+
+main() ->
+    order(),
+    numbers(),
+    hashes(),
+    sizes(),
+    deep().
+
+%% Each is less than all that follow.
+sorted() ->
+    [-(1 bsl 80), -1.0e20, -(1 bsl 59), -1, -0.5, 0, 0.5, 1, 2.5, 1 bsl 59, 1.0e19,
+     1 bsl 80, 1.0e300,
+     '', 'A', a, aa, b, 'å', 'ā',
+     make_ref(), fun lists:map/2, fun lists:map/3,
+     self(), {}, {1}, {a}, {1, 1}, {1, 2},
+     #{}, #{1 => 1}, #{1 => 2}, #{a => 1}, #{1 => 1, 2 => 2},
+     [], [1 | a], [1], [1, 1], [2], [a], [[]], [[[]]],
+     <<>>, <<0:1>>, <<0>>, <<0, 0>>, <<0:15, 1:1>>, <<"a">>, <<"ab">>, <<"b">>, <<1:1>>].
+
+order() ->
+    L = sorted(),
+    N = length(L),
+    T = list_to_tuple(L),
+    [begin
+         A = element(I, T),
+         B = element(J, T),
+         ?is({A, B, I < J}, {A, B, A < B}),
+         ?is({A, B, I =< J}, {A, B, A =< B}),
+         ?is({A, B, I > J}, {A, B, A > B}),
+         ?is({A, B, I >= J}, {A, B, A >= B}),
+         ?is({A, B, I == J}, {A, B, A == B}),
+         ?is({A, B, I =:= J}, {A, B, A =:= B})
+     end || I <- lists:seq(1, N), J <- lists:seq(1, N)],
+    ?is(L, lists:sort(lists:reverse(L))).
+
+numbers() ->
+    ?is(true, id(1) == 1.0),
+    ?is(false, id(1) =:= 1.0),
+    ?is(true, id(0.0) =:= -0.0),
+    ?is(true, id(1 bsl 53) == float(1 bsl 53)),
+    ?is(false, id((1 bsl 53) + 1) == float(1 bsl 53)),
+    ?is(true, id((1 bsl 53) + 1) > float(1 bsl 53)),
+    ?is(true, id((1 bsl 70) + 1) > float(1 bsl 70)),
+    ?is(true, id((1 bsl 70) - 1) < float(1 bsl 70)),
+    ?is(true, id(-(1 bsl 70) - 1) < float(-(1 bsl 70))),
+    ?is(true, id(1 bsl 2000) > 1.7e308),
+    ?is(true, id(-(1 bsl 2000)) < -1.7e308),
+    ?is([1, 1.0, 2.0, 2], [1, 1.0 | tl(tl(lists:sort([1, 1.0, 2.0, 2])))]),
+    ?is(true, id({1, [2.0]}) == {1.0, [2]}),
+    ?is(-1, erts_internal:cmp_term(1, 1.0)),
+    ?is(1, erts_internal:cmp_term(0.5, 1)),
+    ?is(0, erts_internal:cmp_term({a, #{}}, {a, #{}})).
+
+hashes() ->
+    ?is([erlang:phash2(T) || T <- portable()], expected()),
+    ?is(0, erlang:phash2(a, 1)),
+    ?is(1, erlang:phash(a, 1)),
+    ?is(true, erlang:phash2(lists:seq(1, 100), 1 bsl 32) < 1 bsl 32),
+    ?raises({error, badarg}, erlang:phash2(a, 0)),
+    ?raises({error, badarg}, erlang:phash2(a, -1)),
+    ?raises({error, badarg}, erlang:phash2(a, (1 bsl 32) + 1)),
+    ?raises({error, badarg}, erlang:phash2(a, x)),
+    ?is(erlang:phash2(maps:from_list([{I, I} || I <- lists:seq(1, 100)])),
+        erlang:phash2(maps:from_list([{I, I} || I <- lists:seq(100, 1, -1)]))),
+    <<_:5, B:1000/bits, _/bits>> = <<0:5, 7:1000, 0:3>>,
+    ?is(erlang:phash2(<<7:1000>>), erlang:phash2(B)).
+
+portable() ->
+    [0, 1, -1, 1 bsl 27, -(1 bsl 27), 1 bsl 60, -(1 bsl 100), 1.5, -0.0, [], {}, #{},
+     <<>>, foo, 'åäö', "abc", "abcd", [1000, 2000], [a | b], {a, b, [c]}, <<"hello">>,
+     <<1:1>>, #{a => 1, b => #{}}, fun lists:map/2,
+     maps:from_list([{I, [I]} || I <- lists:seq(1, 50)])].
+
+sizes() ->
+    ?is(0, erts_debug:flat_size(1)),
+    ?is(0, erts_debug:flat_size([])),
+    ?is(6, erts_debug:flat_size([1, 2, 3])),
+    ?is(3, erts_debug:flat_size({1, 2})),
+    ?is(2, erts_debug:flat_size(1.0)),
+    ?is(2, erts_debug:flat_size(1 bsl 60)),
+    ?is(3, erts_debug:flat_size(1 bsl 64)),
+    ?is(10, erts_debug:flat_size([{a, 1}, {b, 2}])),
+    ?is(6, erts_debug:flat_size(#{a => 1})),
+    ?is(3, erts_debug:flat_size(<<"abc">>)),
+    ?is(6, erts_debug:flat_size(binary:copy(<<"a">>, 100))),
+    X = lists:seq(1, 3),
+    ?is(11, erts_debug:size(id({X, id([X | X])}))),
+    ?is(11, erts_debug:size_shared(id({X, id([X | X])}))),
+    ?is(23, erts_debug:flat_size(id({X, id([X | X])}))),
+    ?is({X, [X | X]}, erts_debug:copy_shared({X, [X | X]})),
+    ?is(11, erts_debug:size(erts_debug:copy_shared(id({X, id([X | X])})))),
+    ?is(true, erts_debug:same(X, X)).
+
+%% As deep as the heap allows: no stack of ours is in the way.
+deep() ->
+    Deep = fun() -> lists:foldl(fun(I, A) -> {I, [A]} end, [], lists:seq(1, 200000)) end,
+    A = Deep(),
+    B = Deep(),
+    ?is(true, A =:= B),
+    ?is(true, A == B),
+    ?is(false, A < B),
+    ?is(erlang:phash2(A), erlang:phash2(B)),
+    ?is(1000000, erts_debug:flat_size(A)),
+    Self = self(),
+    Pid = spawn(fun() -> receive T -> Self ! {back, T} end end),
+    Pid ! A,
+    ?is(true, receive {back, C} -> C =:= B end),
+    ?is(1, map_get(A, #{B => 1})).
+
+id(X) -> X.
+
+expected() ->
+    [88723725, 2614250, 44071773, 12354923, 69672967, 31803508, 124857544, 
+     10380315, 20875736, 113427502, 87486268, 39679005, 13708901, 27999, 62518, 
+     117343302, 7922743, 25762065, 74710280, 50222267, 47480723, 102233125, 
+     99263494, 34981515, 125640444].

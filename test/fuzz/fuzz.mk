@@ -1,0 +1,31 @@
+# Fuzz targets (libFuzzer, ASan, UBSan). They need a build of their own: FUZZ=1.
+#
+#   make fuzz                  each target for FUZZ_SECONDS (3600)
+#   make check-fuzz            20 seconds each
+#
+# Seeds: the test modules, and terms of every kind. What a run finds goes to
+# build/fuzz; a fixed bug's input is kept as a test.
+
+FUZZ_SECONDS ?= 3600
+FUZZ_TARGETS := $(patsubst test/fuzz/%_fuzz.c,%,$(wildcard test/fuzz/*_fuzz.c))
+C_OBJ_FUZZ := $(filter-out $(OBJ)/os/linux/main.o,$(HOSTED_OBJ)) $(DEP_OBJ)
+
+build/fuzz/%: test/fuzz/%_fuzz.c $(C_OBJ_FUZZ)
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) -fsanitize=fuzzer,address,undefined -o $@ $^ $(LDLIBS)
+fuzz-run: $(addprefix build/fuzz/,$(FUZZ_TARGETS)) build/fuzz/seeds/.done
+	set -e; for t in $(FUZZ_TARGETS); do mkdir -p build/fuzz/corpus-$$t; \
+	    build/fuzz/$$t -max_total_time=$(FUZZ_SECONDS) -rss_limit_mb=4096 \
+	    -artifact_prefix=build/fuzz/ -print_final_stats=1 \
+	    build/fuzz/corpus-$$t build/fuzz/seeds/$$t 2>&1 | tail -8; done
+build/fuzz/seeds/.done: test/fuzz/seeds.escript $(T_BEAM)
+	@mkdir -p build/fuzz/seeds/beam build/fuzz/seeds/ext
+	cp $(T_BEAM) build/fuzz/seeds/beam
+	escript test/fuzz/seeds.escript build/fuzz/seeds/ext
+	@touch $@
+## fuzz        fuzz the parsers of strangers' bytes, an hour each
+fuzz:
+	$(MAKE) FUZZ=1 fuzz-run
+check-fuzz:
+	$(MAKE) FUZZ=1 FUZZ_SECONDS=20 fuzz-run
+.PHONY: fuzz fuzz-run check-fuzz

@@ -1,0 +1,72 @@
+# Tests. Behaviour tests are Erlang (test/erl): the same .beam files run on
+# stock OTP, then on ling, then in an image.
+
+T_OUT   := build/test
+T_SRC   := $(filter-out test/erl/test.erl,$(wildcard test/erl/*.erl))
+T_MODS  := $(if $(T),$(T),$(patsubst test/erl/%.erl,%,$(T_SRC)))
+T_BEAM  := $(patsubst test/erl/%.erl,$(T_OUT)/%.beam,$(T_SRC) test/erl/test.erl)
+comma   := ,
+empty   :=
+space   := $(empty) $(empty)
+T_LIST  := [$(subst $(space),$(comma),$(strip $(T_MODS)))]
+
+$(T_OUT)/%.beam: test/erl/%.erl test/erl/test.hrl $(wildcard test/erl/*.inc)
+	@mkdir -p $(T_OUT)
+	@echo '  $@'; erlc -W0 -o $(T_OUT) $<
+
+## check       all tests that finish in minutes (T=module for one of test/erl)
+check: check-c check-stock check-ling check-images check-bare check-compile check-repro
+
+check-stock: $(T_BEAM)
+	erl -noshell -pa $(T_OUT) -eval 'test:run($(T_LIST))'
+# The library of test/erl/nif_api.erl.
+$(T_OUT)/nif_api.so: test/erl/nif_api.c
+	@mkdir -p $(T_OUT)
+	@echo '  $@'; $(CC) -shared -fPIC -O1 -g -DHAVE_SYS_UIO_H $(NIF_INC) -o $@ $<
+check-stock check-ling: $(T_OUT)/nif_api.so
+check-ling: $(LING) $(T_BEAM)
+	$(LING) -noshell -pa $(T_OUT) -eval 'test:run($(T_LIST))'
+
+# The same in an image, which has no Unix processes to spawn, no devices, links
+# or owners among its files, and loads no .so.
+T_HOSTED := port_spawn file_raw $(patsubst test/erl/%.erl,%,$(wildcard test/erl/nif_*.erl))
+T_IMAGE_LIST := [$(subst $(space),$(comma),$(strip $(filter-out $(T_HOSTED),$(T_MODS))))]
+KVM := $(if $(wildcard /dev/kvm),kvm)
+$(T_OUT).img: $(T_BEAM) bin/kindling bin/tender bin/ling.elf
+	bin/kindling build -q -o $@ --app compiler --file /test=$(T_OUT) \
+	    --eval 'code:add_path("/test"), test:run($(T_IMAGE_LIST)).'
+check-images: bin/tender $(T_OUT).img
+	bin/kindling run --on process $(T_OUT).img
+	$(if $(KVM),bin/kindling run --on kvm $(T_OUT).img,\
+	    @echo "SKIPPED: no /dev/kvm here, images were not tested on KVM")
+
+# Real input: modules of stdlib compiled by the stock compiler, equal beams.
+# check-long takes all of them.
+TEN := lists maps dict gen_server ets io_lib_format erl_scan string supervisor zip
+check-compile: $(LING) examples
+	@$(MAKE) -s compile-equal MODULES="$(TEN)"
+check-long: check
+	@$(MAKE) -s compile-equal
+compile-equal:
+	erl -noshell -pa $(EX)/compile/ebin -s compile_stdlib run -- $(MODULES) > build/compile.stock
+	$(LING) -noshell -pa $(EX)/compile/ebin -s compile_stdlib run -- $(MODULES) > build/compile.ling
+	cmp build/compile.stock build/compile.ling
+	@echo "compiled by stock OTP and by ling, equal: $$(tail -1 build/compile.ling)"
+
+check-coverage: $(T_BEAM)
+	escript test/coverage.escript $(T_OUT)
+
+# Two builds in different directories, time zones and umasks: equal bytes.
+check-repro: kindling examples
+	@rm -rf build/repro && mkdir -p "build/repro/a dir" build/repro/b
+	@cp -r $(EX)/hello "build/repro/a dir" && cp -r $(EX)/hello build/repro/b/other
+	@find build/repro/b -name '*.beam' -exec touch {} +
+	@cd "build/repro/a dir" && umask 077 && TZ=Asia/Tokyo ../../../bin/kindling build \
+	    -q -o ../a.img --run hello_app run hello
+	@cd build/repro/b && umask 0 && TZ=America/New_York LC_ALL=C ../../../bin/kindling build \
+	    -q -o ../b.img --run hello_app run other
+	cmp build/repro/a.img build/repro/b.img
+
+.PHONY: check-repro check-coverage
+.PHONY: check check-stock check-ling check-images check-compile check-long compile-equal
+include test/c/c.mk

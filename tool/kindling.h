@@ -1,0 +1,73 @@
+/*
+ * kindling.h - what the files of the kindling command share.
+ */
+#ifndef TOOL_KINDLING_H
+#define TOOL_KINDLING_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "abi/guest.h"
+#include "abi/image.h"
+
+#define KINDLING_VERSION "0.1"
+
+/*
+ * One line to stderr, "kindling: cannot ...", and exit(status). It says what
+ * was tried, on what, why it failed and, where that helps, what to do.
+ */
+_Noreturn void fail(int status, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
+/* Run before fail() exits: files that must not stay half-written. */
+void on_fail_remove(const char *path);          /* NULL: none any more */
+
+void *allocate(size_t n);                       /* zeroed; never NULL */
+void *reallocate(void *p, size_t n);
+char *format(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+struct buffer {
+    uint8_t *p;
+    size_t n, room;
+};
+void buffer_add(struct buffer *b, const void *p, size_t n);
+void buffer_text(struct buffer *b, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
+void buffer_align(struct buffer *b, size_t to);
+
+/* A whole file, NUL added; ends the program if it can't be read. */
+uint8_t *read_file(const char *path, size_t *n);
+bool is_directory(const char *path);
+bool is_file(const char *path);
+/* Names in a directory, sorted by bytes, without those that begin with '.'. */
+char **list_directory(const char *path, size_t *n);
+
+/* A file of ours: beside the command, or where `make install` puts it. */
+char *find_part(const char *name);
+
+struct sha256 {
+    uint32_t h[8];
+    uint64_t bytes;
+    uint8_t block[64];
+};
+void sha256_init(struct sha256 *s);
+void sha256_add(struct sha256 *s, const void *p, size_t n);
+void sha256_end(struct sha256 *s, uint8_t out[32]);
+void sha256_text(const uint8_t hash[32], char out[65]);
+
+/* The commands: argv[0] is the command's name. */
+int build_main(int argc, char **argv);
+int run_main(int argc, char **argv);
+int info_main(int argc, char **argv);
+
+/* qemu.c: run with the info that would go to the tender. */
+struct run_options {
+    const char *image;
+    uint64_t mem_bytes;
+    bool boot_times, tcg;
+    int report_fd;
+    uint64_t start_tsc;
+};
+int run_qemu(const struct run_options *o, const void *info, size_t n);
+
+#endif

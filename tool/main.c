@@ -1,0 +1,57 @@
+/*
+ * main.c - the kindling command.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "kindling.h"
+
+static const char help[] =
+"usage: kindling COMMAND ...\n"
+"\n"
+"  build DIR...      pack applications and the OTP they use into one image\n"
+"  run IMAGE         start an image: on KVM, under QEMU, or as a process\n"
+"  info IMAGE        what an image holds, and how large it is\n"
+"\n"
+"  kindling build examples/hello\n"
+"  kindling run hello.img\n"
+"  kindling COMMAND --help\n";
+
+/* Commands that will come: refused by name, so that nobody uses the names. */
+static const char *const reserved[] = {
+    "ps", "logs", "stop", "console", "top", "exec", "switch",
+};
+
+int main(int argc, char **argv)
+{
+    static const struct {
+        const char *name;
+        int (*main)(int, char **);
+    } commands[] = {
+        {"build", build_main},
+        {"run", run_main},
+        {"info", info_main},
+    };
+
+    if (argc < 2) {
+        fputs(help, stderr);
+        return EXIT_TOOL;
+    }
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 ||
+        strcmp(argv[1], "help") == 0) {
+        fputs(help, stdout);
+        return 0;
+    }
+    if (strcmp(argv[1], "--version") == 0) {
+        printf("kindling %s (image format %d, guest interface %d)\n", KINDLING_VERSION,
+               IMAGE_VERSION, GUEST_VERSION);
+        return 0;
+    }
+    for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
+        if (strcmp(argv[1], commands[i].name) == 0)
+            return commands[i].main(argc - 1, argv + 1);
+    for (size_t i = 0; i < sizeof reserved / sizeof *reserved; i++)
+        if (strcmp(argv[1], reserved[i]) == 0)
+            fail(EXIT_TOOL, "cannot %s: the command does not exist yet", argv[1]);
+    fail(EXIT_TOOL, "cannot %s: no such command; see `kindling --help`", argv[1]);
+}
