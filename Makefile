@@ -95,7 +95,7 @@ $(OBJ)/gen/%.o: $(GEN)/%.c $(GEN)/atoms.gen.h
 -include $(HOSTED_OBJ:.o=.d)
 
 # Maintenance: count what the installed OTP needs, keep the most frequent.
-COMBOS_KEPT := 2500
+COMBOS_KEPT := 4500
 build/opscan: $(filter-out $(OBJ)/os/linux/main.o,$(HOSTED_OBJ)) $(DEP_OBJ) $(OBJ)/op/gen/scan.o
 	$(Q)$(CC) $(LDFLAGS_$(MODE)) -o $@ $^ $(LDLIBS)
 combos: build/opscan

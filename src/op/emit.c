@@ -66,6 +66,8 @@ void emit_init(void)
     }
 }
 
+static bool is_const(uint8_t is) { return is >= KIND_C && is <= KIND_J; }
+
 static void word(struct loader *l, uintptr_t w)
 {
     if (l->nwords == l->words_size)
@@ -101,7 +103,7 @@ static void row(struct loader *l)
 void emit_begin(struct loader *l, enum op op)
 {
     l->op = op;
-    l->op_kinds = 0;
+    l->op_kinds = l->op_t0_kinds = 0;
     l->op_places = 0;
     l->op_nwords = 0;
 }
@@ -144,6 +146,12 @@ term arg_term(const struct loader *l, struct arg a)
     }
 }
 
+#define IMM31_MAX 0x7fffffffu
+static enum kind const_kind(uintptr_t w)
+{
+    return w > IMM31_MAX ? KIND_J : term_is_small(w) ? KIND_S : KIND_C;
+}
+
 /* Kind and operand word of a place. */
 static enum kind place(struct loader *l, struct arg a, uintptr_t *w)
 {
@@ -158,13 +166,13 @@ static enum kind place(struct loader *l, struct arg a, uintptr_t *w)
         if (a.value >= l->nliterals)
             load_fail(l, "literal %u is not in its table", (unsigned)a.value);
         *w = arg_term(l, a);
-        return KIND_C;
+        return const_kind(*w);
     case ARG_I:
     case ARG_ATOM:
     case ARG_CHAR:
     case ARG_U:
         *w = arg_term(l, a);
-        return KIND_C;
+        return const_kind(*w);
     default:
         load_fail(l, "an operand of %s is of an unexpected kind",
                   op_infos[l->op].name);
@@ -178,6 +186,7 @@ void emit_place(struct loader *l, struct arg a)
     uintptr_t w;
     enum kind kind = place(l, a, &w);
 
+    l->op_t0_kinds |= (uint32_t)(is_const(kind) ? KIND_C : kind) << 4 * l->op_places;
     l->op_kinds |= (uint32_t)kind << 4 * l->op_places++;
     operand(l, w, (uint8_t)kind);
 }
@@ -190,7 +199,7 @@ static bool places_fit(struct loader *l)
     for (const char *r = op_infos[l->op].roles; *r; r++, n++) {
         if (n >= l->op_nwords)
             return false;
-        if ((*r == 'd' || *r == 'r') && l->op_is[n] == KIND_C)
+        if ((*r == 'd' || *r == 'r') && is_const(l->op_is[n]))
             return load_fail(l, "%s would write to a constant", op_infos[l->op].name);
     }
     return n == l->op_nwords;
@@ -209,7 +218,7 @@ void emit_end(struct loader *l)
     if (emit_observer)
         emit_observer(l->op, l->op_kinds, l->op_places);
     row(l);
-    inst = instance_find(l->op, l->op_kinds);
+    inst = instance_find(l->op, l->op_t0_kinds);
     bool generic = !inst;
     if (generic) {
         uint32_t kinds = 0;
@@ -241,14 +250,6 @@ void emit_end(struct loader *l)
 void emit_vary_u(struct loader *l, uintptr_t w) { word(l, w); }
 void emit_vary_label(struct loader *l, uint32_t label) { label_word(l, label); }
 
-void emit_vary_place(struct loader *l, struct arg a)
-{
-    uintptr_t w;
-    enum kind kind = place(l, a, &w);
-
-    word(l, kind);
-    word(l, w);
-}
 
 void emit_catch(struct loader *l, struct arg y, uint32_t label)
 {

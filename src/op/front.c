@@ -42,6 +42,9 @@ static struct arg *args_of(struct loader *l, const struct ginstr *in)
 {
     return l->args + in->first;
 }
+/* Operands that move htop or the stack top are bytes. */
+#define BYTES(words) ((words) * sizeof(term))
+
 static struct arg reg_x(uint64_t n) { return (struct arg){ARG_X, n}; }
 static struct arg atom_arg(term a) { return (struct arg){ARG_ATOM, a}; }
 static bool same_place(struct arg a, struct arg b)
@@ -223,6 +226,15 @@ static void emit_move(struct loader *l, struct arg s, struct arg d)
     emit_place(l, d);
     emit_end(l);
 }
+/* Words that a heap test asks for: what no compiler emits is refused. */
+#define HEAP_NEED_MAX ((uint64_t)1 << 27)
+static uint64_t heap_words(struct loader *l, struct arg a)
+{
+    if (a.value <= HEAP_NEED_MAX)
+        return a.value;
+    load_fail(l, "it wants %lu words of heap at once", (unsigned long)a.value);
+    return 0;
+}
 static void need_scratch(struct loader *l, uint64_t words)
 {
     if (words > l->scratch_words)
@@ -239,17 +251,23 @@ static bool is_bif(struct import *im)
 
 static void call_ext(struct loader *l, struct import *im)
 {
-    emit_1u(l, is_bif(im) ? OP_call_bif : OP_call_ext, (uintptr_t)im->export);
+    static const enum op bif_ops[] = {OP_call_bif1, OP_call_bif1, OP_call_bif2,
+                                      OP_call_bif3};
+    enum op op = !is_bif(im)      ? OP_call_ext
+                 : im->arity <= 3 ? bif_ops[im->arity]
+                                  : OP_call_bif;
+
+    emit_1u(l, op, (uintptr_t)im->export);
 }
 
 static void call_ext_last(struct loader *l, struct import *im, uint64_t words)
 {
     if (is_bif(im)) {
-        emit_1u(l, OP_deallocate, words);
+        emit_1u(l, OP_deallocate, BYTES(words));
         l->frame = 0;
         emit_1u(l, OP_call_bif_only, (uintptr_t)im->export);
     } else {
-        emit_2u(l, OP_call_ext_last, (uintptr_t)im->export, words);
+        emit_2u(l, OP_call_ext_last, (uintptr_t)im->export, BYTES(words));
     }
 }
 
@@ -269,7 +287,7 @@ static void call_fun(struct front *f, uint64_t arity, struct arg fun)
         emit_begin(l, OP_call_fun_last);
         emit_u(l, arity);
         emit_u(l, header);
-        emit_u(l, args_of(l, next)[0].value);
+        emit_u(l, BYTES(args_of(l, next)[0].value));
         emit_place(l, reg_x(arity));
         emit_end(l);
         f->i += 2;
@@ -309,12 +327,12 @@ static bool increment(struct loader *l, term f, uint64_t live, const struct arg 
     int64_t v = small_value(n.value);
     if (f == am_Minus)
         v = -v;
-    if (!small_fits(v))
+    if (!small_fits(v) || !small_fits(-v))
         return false;
-    emit_begin(l, OP_increment);
+    emit_begin(l, v < 0 ? OP_decrement : OP_increment);
     emit_u(l, live);
     emit_place(l, reg);
-    emit_u(l, small_make(v));
+    emit_u(l, small_make(v < 0 ? -v : v));
     emit_place(l, d);
     emit_end(l);
     return true;
@@ -515,7 +533,7 @@ static void put_tuple(struct loader *l, const struct arg *a)
     if (i < n)
         emit_1s(l, OP_put, e[i]);
     emit_begin(l, OP_put_end);
-    emit_u(l, (n + 1) * sizeof(term) / sizeof(term));
+    emit_u(l, BYTES(n + 1));
     emit_place(l, a[0]);
     emit_end(l);
 }
@@ -547,16 +565,20 @@ static void make_fun(struct loader *l, struct arg index, struct arg d,
     for (uint64_t i = 0; i < n; i++)
         emit_1s(l, OP_put, env[i]);
     emit_begin(l, OP_put_end);
-    emit_u(l, FUN_WORDS(n));
+    emit_u(l, BYTES(FUN_WORDS(n)));
     emit_place(l, d);
     emit_end(l);
 }
 
-/* The parts of a map: keys and values, generic places after the instruction. */
-static void map_pairs(struct loader *l, const struct arg *list, uint64_t n)
+/* The parts of a map: keys and values. */
+static void gather(struct loader *l, const struct arg *list, uint64_t n)
 {
-    for (uint64_t i = 0; i < n; i++)
-        emit_vary_place(l, list[i]);
+    for (uint64_t i = 0; i < n; i++) {
+        emit_begin(l, OP_gather);
+        emit_place(l, list[i]);
+        emit_u(l, BYTES(i));
+        emit_end(l);
+    }
     need_scratch(l, n);
 }
 
@@ -796,6 +818,10 @@ static void reserve_with_bin(struct loader *l, uint64_t words, uint64_t live,
 {
     if (words == 0)
         return;
+    if (words > HEAP_NEED_MAX) {
+        load_fail(l, "it wants %lu words of heap at once", (unsigned long)words);
+        return;
+    }
     for (uint64_t from = live;; live++) {
         uint64_t next = UINT64_MAX;
 
@@ -817,7 +843,7 @@ static void reserve_with_bin(struct loader *l, uint64_t words, uint64_t live,
         }
         from = next + 1;
     }
-    emit_2u(l, OP_test_heap, words + BIN_WORDS, live);
+    emit_2u(l, OP_test_heap, BYTES(words + BIN_WORDS), live);
 }
 
 static void create_bin(struct loader *l, const struct arg *a)
@@ -833,11 +859,6 @@ static void create_bin(struct loader *l, const struct arg *a)
     memcpy(operands, a + 6, n * 6 * sizeof *operands);
     list = operands;
     reserve_with_bin(l, a[1].value, a[2].value, operands, n * 6);
-    emit_begin(l, OP_bs_create_bin);
-    emit_label(l, label_of(a[0]));
-    emit_place(l, a[4]);
-    emit_u(l, n);
-    emit_end(l);
     for (uint64_t i = 0; i < n; i++, list += 6) {
         struct arg value = list[4];
         unsigned type = segment_type(l, list[0]);
@@ -850,12 +871,21 @@ static void create_bin(struct loader *l, const struct arg *a)
             value = (struct arg){ARG_ATOM,
                                  (term)(uintptr_t)string_of(l, value, bytes)};
         }
-        emit_vary_u(l, type | segment_flags(l, list[3]) << 8);
-        emit_vary_u(l, list[2].value);
-        emit_vary_u(l, list[1].value);
-        emit_vary_place(l, value);
-        emit_vary_place(l, list[5]);
+        emit_begin(l, OP_bs_segment);
+        emit_u(l, i * sizeof(struct bs_segment));
+        emit_u(l, type);
+        emit_u(l, segment_flags(l, list[3]));
+        emit_u(l, list[2].value);
+        emit_u(l, list[1].value);
+        emit_place(l, value);
+        emit_place(l, list[5]);
+        emit_end(l);
     }
+    emit_begin(l, OP_bs_create_bin);
+    emit_label(l, label_of(a[0]));
+    emit_place(l, a[4]);
+    emit_u(l, n);
+    emit_end(l);
     vm_free(operands);
     need_scratch(l, n * (sizeof(struct bs_segment) / sizeof(term)));
 }
@@ -963,7 +993,7 @@ static void is_equal(struct loader *l, bool ne, const struct arg *a)
         emit_begin(l, ne ? OP_is_ne_imm : OP_is_eq_imm);
         emit_label(l, label_of(a[0]));
         emit_place(l, x);
-        emit_u(l, arg_term(l, y));
+        emit_place(l, y);
         emit_end(l);
         return;
     }
@@ -1018,12 +1048,12 @@ static void allocate(struct loader *l, uint64_t words, uint64_t heap, uint64_t l
 {
     if (heap) {
         emit_begin(l, OP_allocate_heap);
-        emit_u(l, words);
-        emit_u(l, heap);
+        emit_u(l, BYTES(words));
+        emit_u(l, BYTES(words + heap));
         emit_u(l, live);
         emit_end(l);
     } else {
-        emit_2u(l, OP_allocate, words, live);
+        emit_2u(l, OP_allocate, BYTES(words), live);
     }
     if (!zero)
         return;
@@ -1114,24 +1144,26 @@ static bool translate(struct front *f)
         emit_place(l, a[1]);
         emit_end(l);
         break;
-    case G_test_heap: emit_2u(l, OP_test_heap, a[0].value, a[1].value); break;
+    case G_test_heap:
+        emit_2u(l, OP_test_heap, BYTES(heap_words(l, a[0])), a[1].value);
+        break;
     case G_allocate: allocate(l, a[0].value, 0, a[1].value, false); break;
     case G_allocate_zero: allocate(l, a[0].value, 0, a[1].value, true); break;
     case G_allocate_heap:
-        allocate(l, a[0].value, a[1].value, a[2].value, false);
+        allocate(l, a[0].value, heap_words(l, a[1]), a[2].value, false);
         break;
     case G_allocate_heap_zero:
-        allocate(l, a[0].value, a[1].value, a[2].value, true);
+        allocate(l, a[0].value, heap_words(l, a[1]), a[2].value, true);
         break;
     case G_deallocate:
         if (peek(f, 1)->op == G_return) {
-            emit_1u(l, OP_deallocate_return, a[0].value);
+            emit_1u(l, OP_deallocate_return, BYTES(a[0].value));
             f->i++;
         } else {
-            emit_1u(l, OP_deallocate, a[0].value);
+            emit_1u(l, OP_deallocate, BYTES(a[0].value));
         }
         break;
-    case G_trim: emit_1u(l, OP_trim, a[0].value); break;
+    case G_trim: emit_1u(l, OP_trim, BYTES(a[0].value)); break;
     case G_init: with_y(l, OP_init_y, a[0]); break;
     case G_init_yregs: init_yregs(l, a); break;
     case G_jump:
@@ -1149,7 +1181,7 @@ static bool translate(struct front *f)
     case G_call_last:
         emit_begin(l, OP_call_last);
         emit_label(l, label_of(a[1]));
-        emit_u(l, a[2].value);
+        emit_u(l, BYTES(a[2].value));
         emit_end(l);
         break;
     case G_call_only:
@@ -1167,14 +1199,14 @@ static bool translate(struct front *f)
         break;
     }
     case G_apply: emit_1u(l, OP_apply, a[0].value); break;
-    case G_apply_last: emit_2u(l, OP_apply_last, a[0].value, a[1].value); break;
+    case G_apply_last: emit_2u(l, OP_apply_last, a[0].value, BYTES(a[1].value)); break;
     case G_call_fun: call_fun(f, a[0].value, reg_x(a[0].value)); break;
     case G_call_fun2: call_fun(f, a[1].value, a[2]); break;
     case G_make_fun2: {
         struct lambda *fn = lambda_of(l, a[0]);
         struct arg env[255];
 
-        emit_2u(l, OP_test_heap, FUN_WORDS(fn->num_free), fn->num_free);
+        emit_2u(l, OP_test_heap, BYTES(FUN_WORDS(fn->num_free)), fn->num_free);
         for (uint32_t i = 0; i < fn->num_free; i++)
             env[i] = reg_x(i);
         make_fun(l, a[0], reg_x(0), env, fn->num_free);
@@ -1346,23 +1378,23 @@ static bool translate(struct front *f)
     case G_put_map_assoc:
         if (a[4].kind != ARG_LIST || a[4].value % 2)
             return load_fail(l, "a put_map_assoc is broken");
+        gather(l, a + 5, a[4].value);
         emit_begin(l, OP_put_map_assoc);
         emit_place(l, a[1]);
         emit_place(l, a[2]);
         emit_u(l, a[4].value);
         emit_end(l);
-        map_pairs(l, a + 5, a[4].value);
         break;
     case G_put_map_exact:
         if (a[4].kind != ARG_LIST || a[4].value % 2)
             return load_fail(l, "a put_map_exact is broken");
+        gather(l, a + 5, a[4].value);
         emit_begin(l, OP_put_map_exact);
         emit_label(l, fail);
         emit_place(l, a[1]);
         emit_place(l, a[2]);
         emit_u(l, a[4].value);
         emit_end(l);
-        map_pairs(l, a + 5, a[4].value);
         break;
     case G_get_map_elements: get_map_elements(l, a); break;
     case G_has_map_fields:

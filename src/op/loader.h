@@ -94,7 +94,7 @@ struct loader {
     uint32_t frame;
     /* The instruction being emitted. */
     enum op op;
-    uint32_t op_kinds, op_places, op_nwords;
+    uint32_t op_kinds, op_t0_kinds, op_places, op_nwords;
     uintptr_t op_words[40];     /* operands: one word each, places two */
     uint8_t op_is[40];          /* enum: plain, label, place kind */
     uint64_t scratch_words;     /* most that a vary instruction gathers */
@@ -136,7 +136,6 @@ void emit_end(struct loader *l);
 /* Operands of its own of a vary instruction, after emit_end. */
 void emit_vary_u(struct loader *l, uintptr_t word);
 void emit_vary_label(struct loader *l, uint32_t label);
-void emit_vary_place(struct loader *l, struct arg place);   /* two words */
 void emit_catch(struct loader *l, struct arg y, uint32_t label);
 void emit_place_label(struct loader *l, uint32_t label);    /* it is here */
 bool emit_finish(struct loader *l);     /* code->base, labels, catches */

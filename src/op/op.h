@@ -12,12 +12,17 @@
 
 enum kind {
     KIND_X0, KIND_X1, KIND_X2, KIND_X3, KIND_X4, KIND_X5,
-    KIND_X, KIND_Y, KIND_C, KIND_G,
+    KIND_X, KIND_Y,
+    /* Constants: of 31 bits, a small of 31 bits, any. One kind to T0. */
+    KIND_C, KIND_S, KIND_J,
+    KIND_G,
 };
 
 enum op_flag {
     OPF_RET = 1,    /* a return address follows: 16-byte aligned */
     OPF_VARY = 2,   /* more operand words follow the declared ones */
+    OPF_INTERPRETED = 4,    /* only the interpreter has it */
+    OPF_NATIVE = 8,         /* only native code has it */
 };
 
 struct op_instance {
@@ -27,7 +32,7 @@ struct op_instance {
 };
 struct op_info {
     const char *name;
-    const char *roles;          /* s d r: places; u l y f: one word each */
+    const char *roles;          /* s d r: places; u p l y f: one word each */
     uint8_t flags;
     uint32_t first, count;      /* in t0_instances, sorted by kind string */
 };

@@ -114,143 +114,23 @@ enum run_end code_run(struct sched *S, struct proc *p)
     return (enum run_end)enter(S, p, p->pc);
 }
 
-/* The process gives the processor back: what is alive goes to p->arg. */
-static void switch_out(struct sched *S, code_ptr pc, uint32_t live)
-{
-    struct proc *p = S->p;
-
-    if (live > p->arg_size) {
-        if (p->arg != p->arg_def)
-            vm_free(p->arg);
-        p->arg = vm_alloc(ALLOC_PROC, live * sizeof(term));
-        p->arg_size = live;
+/* The cold paths: out of the registers, and back. */
+#define COLD_STUB(name, spill)                                                 \
+    PRESERVE_NONE long t0_##name(PARAMS)                                       \
+    {                                                                          \
+        spill;                                                                 \
+        S->self = I;                                                           \
+        S->fcalls = FC;                                                        \
+        code_ptr to = cold_##name(S);                                          \
+        if (!to)                                                               \
+            return S->end;                                                     \
+        FC = S->fcalls;                                                        \
+        SWAPIN;                                                                \
+        RELOADX;                                                               \
+        JUMP(to);                                                              \
     }
-    memcpy(p->arg, S->x, live * sizeof(term));
-    p->pc = pc;
-    p->live = live;
-}
-
-static long memory_out(struct sched *S)
-{
-    proc_exit_self(S->p, am_killed);
-    return RUN_EXIT;
-}
-
-PRESERVE_NONE long t0_gc(PARAMS)
-{
-    SPILL;
-    size_t words = S->gc_words > PROC->need_words ? S->gc_words : PROC->need_words;
-
-    PROC->need_words = 0;
-    S->self = I;
-    PROC->reds_left = (int32_t)(FC + S->reds_kept);
-    if (gc_collect(PROC, words, S->x, S->live) < 0)
-        return memory_out(S);
-    SWAPIN;
-    RELOADX;
-    DISPATCH;
-}
-
-PRESERVE_NONE long t0_slow_failed(PARAMS)
-{
-    if (PROC->need_words) {
-        S->gc_words = 0;
-        MUSTTAIL return t0_gc(ARGS);
-    }
-    if (S->fail) {
-        PROC->exc.kind = EXC_NONE;
-        JUMP(S->fail);
-    }
-    SPILL;
-    S->self = I;
-    code_ptr to = exc_handle(S, PROC, S->bif, S->a);
-    S->bif = NULL;
-    if (!to)
-        return RUN_EXIT;
-    SWAPIN;
-    RELOADX;
-    JUMP(to);
-}
-
-PRESERVE_NONE long t0_raise(PARAMS)
-{
-    S->self = I;
-    code_ptr to = exc_handle(S, PROC, NULL, NULL);
-    if (!to)
-        return RUN_EXIT;
-    SWAPIN;
-    RELOADX;
-    JUMP(to);
-}
-
-PRESERVE_NONE long t0_yield(PARAMS)
-{
-    int64_t left = FC + S->reds_kept;
-
-    SPILL;
-    S->reds_kept = 0;
-    if (left > 0) {
-        /* The reductions were only taken to get here: NOTICE_HEAP. */
-        FC = left;
-        S->gc_words = 0;
-        if (HEAP.want_gc)
-            MUSTTAIL return t0_gc(ARGS);
-        DISPATCH;
-    }
-    PROC->reds_left = (int32_t)FC;
-    switch_out(S, I, S->live);
-    return RUN_YIELD;
-}
-
-/*
- * S->bif returned THE_NON_VALUE at I; S->fail is where its call returns to,
- * NULL for a last call.
- */
-PRESERVE_NONE long t0_bif_failed(PARAMS)
-{
-    struct proc *p = PROC;
-    uint32_t arity = S->bif->arity;
-    code_ptr to;
-
-    S->self = I;
-    p->reds_left = (int32_t)(FC + S->reds_kept);
-    if (p->need_words) {
-        /* A guard BIF called as an ordinary one. */
-        S->gc_words = 0;
-        S->live = arity;
-        S->bif = NULL;
-        RELOADX;
-        MUSTTAIL return t0_gc(ARGS);
-    }
-    switch (p->exc.kind) {
-    case EXC_TRAP:
-        if (S->fail)
-            *--E = (term)(uintptr_t)S->fail;
-        p->exc.kind = EXC_NONE;
-        S->bif = NULL;
-        NOTICE_HEAP;
-        RELOADX;
-        JUMP(p->exc.trap->addr);
-    case EXC_YIELD:
-        p->exc.kind = EXC_NONE;
-        S->bif = NULL;
-        switch_out(S, I, arity);
-        return RUN_YIELD;
-    case EXC_WAIT:
-        p->exc.kind = EXC_NONE;
-        S->bif = NULL;
-        switch_out(S, I, arity);
-        return RUN_WAIT;
-    case EXC_EXITING:
-        S->bif = NULL;
-        return RUN_EXIT;
-    default:
-        to = exc_handle(S, p, S->bif, S->x);
-        S->bif = NULL;
-        if (!to)
-            return RUN_EXIT;
-        SWAPIN;
-        RELOADX;
-        JUMP(to);
-    }
-}
+COLD_STUB(gc, SPILL)
+COLD_STUB(slow_failed, SPILL)
+COLD_STUB(yield, SPILL)
+COLD_STUB(raise, (void)0)
+COLD_STUB(bif_failed, (void)0)

@@ -10,6 +10,9 @@
 #define FLOAT_REGS 1024
 #define SLICE_REDS 4000
 
+/* Why code_run() returned. */
+enum run_end { RUN_YIELD, RUN_WAIT, RUN_EXIT };
+
 /*
  * What a running process keeps outside its own struct. Generated code holds a
  * pointer to it in a register; x0..x5 live in machine registers between
@@ -19,11 +22,13 @@ struct sched {
     struct proc *p;             /* running, or NULL */
     term a[4];                  /* operands of SLOW callees */
     code_ptr self;              /* the instruction that took a cold path */
-    size_t gc_words;            /* ... wants so many words */
+    size_t gc_bytes;            /* ... wants so much heap */
     uint32_t live;              /* ... with so many x registers alive */
     code_ptr fail;              /* ... goes to this label if it fails; NULL: raises */
     struct export *bif;         /* ... is a call of this BIF */
     struct export *bif_send;    /* erlang:'!'/2, for the send instruction */
+    int64_t fcalls;             /* reductions left, while in a cold path */
+    enum run_end end;           /* why a process gave the scheduler back */
     int64_t reds_kept;          /* taken from FCALLS to make an entry look */
     code_ptr stress_done;       /* stress builds: collected for this one */
     term *scratch;              /* operands gathered by an instruction */
@@ -54,7 +59,6 @@ void sched_halt(int status);
  * Run p from p->pc until it gives the scheduler back (op/t0.c, later native
  * code). x registers come from p->arg and go back there.
  */
-enum run_end { RUN_YIELD, RUN_WAIT, RUN_EXIT };
 enum run_end code_run(struct sched *s, struct proc *p);
 
 #endif

@@ -13,15 +13,20 @@ A definition in a .tab file:
 
 Roles: src (read), dst (written), reg (both): a place; an instance exists for
 each combination of kinds in COMBOS, and one with every place generic (G).
-u: a constant word. label: an address. y: the byte offset of a y register.
-fr: a float register. Flags: ret (pushes a return address: what follows the
-instruction is aligned), vary (operands of its own follow the declared ones).
+u: a constant word; native code has it in 31 bits, but for the generic instance.
+p: a constant of 64 bits (an address). label: an address in the same code.
+y: the byte offset of a y register. fr: a float register.
+
+Flags: ret (pushes a return address: what follows the instruction is aligned),
+vary (operands of its own follow the declared ones), interpreted, native (the
+other back end has no use for it).
 
 Kinds: 0-5 an x register in a machine register, X another x register, Y a y
-register, C a constant, G any of them, told by two operand words.
+register; constants: S a small and C another word, of 31 bits, J one of 64; G
+any of them, told by two operand words. The interpreter takes S, C, J as one.
 
-Writes op.gen.h (enum op, struct rows for the loader) and t0.gen.c (the
-interpreter's instances).
+Writes op.gen.h (enum op), t0.gen.c (the interpreter's instances and the tables
+of the loader) and t1.gen.c (the functions that become stencils; stencils.py).
 """
 import os
 import re
@@ -29,8 +34,10 @@ import sys
 
 outdir, combos_file, tabs = sys.argv[1], sys.argv[2], sys.argv[3:]
 PLACES = ("src", "dst", "reg")
-KIND_CODE = {**{str(i): i for i in range(6)}, "X": 6, "Y": 7, "C": 8, "G": 9}
-WORDS = {**{str(i): 0 for i in range(6)}, "X": 1, "Y": 1, "C": 1, "G": 2}
+CODES = "012345XYCSJG"
+WORDS = {**{k: 0 for k in "012345"}, **{k: 1 for k in "XYCSJ"}, "G": 2}
+ROLE_LETTER = {"src": "s", "dst": "d", "reg": "r", "u": "u", "p": "p",
+               "label": "l", "y": "y", "fr": "f"}
 
 
 class Op:
@@ -38,7 +45,8 @@ class Op:
         self.name, self.operands, self.flags = name, operands, flags
         self.body, self.where = body, where
         self.places = [i for i, (r, _) in enumerate(operands) if r in PLACES]
-        self.kinds = set()
+        self.generic = "G" * len(self.places)
+        self.kinds = {self.generic}
 
 
 def parse(path):
@@ -65,58 +73,77 @@ def parse(path):
         i = end + 1
 
 
-ops = [op for tab in tabs for op in parse(tab)]
-by_name = {op.name: op for op in ops}
-for line in open(combos_file):
-    if line.startswith("#") or not line.strip():
-        continue
-    name, kinds = line.split()[:2]
-    op = by_name.get(name)
-    if op and op.places and len(kinds) == len(op.places):
-        op.kinds.add(kinds)
-for op in ops:
-    op.kinds.add("G" * len(op.places))
+class T0:
+    """The interpreter: operands are words of the code."""
+    const = {k: "((term)HOLE({k}))" for k in "CSJ"}
+    x = "(*(term *)((char *)S + HOLE({k})))"
+    y = "(*(term *)((char *)E + HOLE({k})))"
+    f = "(*(double *)((char *)S + HOLE({k})))"
+    u = wide = "((uintptr_t)HOLE({k}))"
+    label = "((code_ptr)HOLE({k}))"
+    jump = "JUMP((code_ptr)HOLE({k}))"
+    generic = "HOLE({k}), HOLE({k1})"
+    length = "    enum {{ LENGTH = {n} }};\n"
 
 
-def instance(op, kinds):
-    """The C function of one instance, and its length in words."""
+class T1:
+    """Native code: operands are symbols, which the loader patches."""
+    const = {"C": "((term)(uintptr_t)h{k})", "S": "((term)(uintptr_t)s{k})",
+             "J": "((term)WIDE({k}))"}
+    x = "(*(term *)((char *)S + (uintptr_t)h{k}))"
+    y = "(*(term *)((char *)E + (uintptr_t)h{k}))"
+    f = "(*(double *)((char *)S + (uintptr_t)h{k}))"
+    u = "((uintptr_t)h{k})"
+    wide = "WIDE({k})"
+    label = "((code_ptr)WIDE({k}))"
+    jump = "MUSTTAIL return j{k}(ARGS)"
+    generic = "(uintptr_t)h{k}, WIDE({k1})"
+    length = ""
+
+
+def instance(op, kinds, tier):
+    """The body with its operands put in, and the length in words."""
     read, write = {}, {}
     k = 1
     place = 0
+    body = "\n".join(op.body)
     for role, name in op.operands:
+        def form(text, k=k):
+            return text.format(k=k, k1=k + 1)
         if role in PLACES:
             kind = kinds[place]
             place += 1
             if kind.isdigit():
                 read[name] = f"x{kind}"
                 write[name] = f"x{kind} = (%s)"
-            elif kind == "X":
-                read[name] = f"X_REG({k})"
-                write[name] = f"X_REG({k}) = (%s)"
-            elif kind == "Y":
-                read[name] = f"Y_REG({k})"
-                write[name] = f"Y_REG({k}) = (%s)"
-            elif kind == "C":
-                read[name] = f"((term)HOLE({k}))"
+            elif kind in "XY":
+                read[name] = form(tier.x if kind == "X" else tier.y)
+                write[name] = read[name] + " = (%s)"
+            elif kind == "G":
+                read[name] = f"G_GET({form(tier.generic)})"
+                write[name] = f"G_PUT({form(tier.generic)}, %s)"
             else:
-                read[name] = f"G_GET({k})"
-                write[name] = f"G_PUT({k}, %s)"
+                read[name] = form(tier.const[kind])
             k += WORDS[kind]
             continue
         if role == "u":
-            read[name] = f"((uintptr_t)HOLE({k}))"
+            generic = kinds == op.generic and op.places
+            read[name] = form(tier.wide if generic else tier.u)
+        elif role == "p":
+            read[name] = form(tier.wide)
         elif role == "label":
-            read[name] = f"((code_ptr)HOLE({k}))"
+            body = re.sub(rf"\b(FAIL|JUMP)\(%{name}\)",
+                          lambda _, f=form: f(tier.jump), body)
+            read[name] = form(tier.label)
         elif role == "y":
-            read[name] = write[name] = f"Y_REG({k})"
-            write[name] += " = (%s)"
+            read[name] = form(tier.y)
+            write[name] = read[name] + " = (%s)"
         elif role == "fr":
-            read[name] = f"F_REG({k})"
-            write[name] = f"F_REG({k}) = (%s)"
+            read[name] = form(tier.f)
+            write[name] = read[name] + " = (%s)"
         else:
             sys.exit(f"{op.where}: role {role}?")
         k += 1
-    body = "\n".join(op.body)
     for name, form in write.items():
         body = re.sub(
             rf"(?<![\w.>])%{name}\s*=\s*([^=;][^;]*);",
@@ -127,16 +154,11 @@ def instance(op, kinds):
     if left and left[0][1:] in dict((n, 0) for _, n in op.operands):
         sys.exit(f"{op.where}: {left[0]} can't be used like that")
     next_ = "NEXT_RET" if "ret" in op.flags else "NEXT"
-    c = (f"OP t0_{op.name}_{kinds or 'N'}(PARAMS)\n{{\n"
-         f"    enum {{ LENGTH = {k} }};\n{body}\n    {next_};\n}}\n")
-    return c, k
+    return tier.length.format(n=k) + body + f"\n    {next_};\n", k
 
 
 def pack(kinds):
-    v = 0
-    for i, kind in enumerate(kinds):
-        v |= KIND_CODE[kind] << (4 * i)
-    return v
+    return sum(CODES.index(kind) << 4 * i for i, kind in enumerate(kinds))
 
 
 def write(name, text):
@@ -146,33 +168,50 @@ def write(name, text):
             f.write(text)
 
 
-header = ["/* Made by ops.py from the .tab files. */", "enum op {"]
-header += [f"    OP_{op.name}," for op in ops]
-header += ["    OP_COUNT,", "};", ""]
-write("op.gen.h", "\n".join(header) + "\n")
+ops = [op for tab in tabs for op in parse(tab)]
+by_name = {op.name: op for op in ops}
+for line in open(combos_file):
+    if line.startswith("#") or not line.strip():
+        continue
+    name, kinds = line.split()[:2]
+    op = by_name.get(name)
+    if op and op.places and len(kinds) == len(op.places):
+        op.kinds.add(kinds)
 
-c = ["/* Made by ops.py from the .tab files: the interpreter's instances. */",
-     '#include "op/t0.h"', ""]
-rows = []
+made = "/* Made by ops.py from the .tab files. */"
+write("op.gen.h", "\n".join([made, "enum op {"] +
+                            [f"    OP_{op.name}," for op in ops] +
+                            ["    OP_COUNT,", "};"]) + "\n")
+
+# The interpreter. An instruction that only native code has gets its generic
+# instance, which nothing runs: the tables have a row for every one.
+t0 = [made, '#include "op/t0.h"', ""]
+table, infos = [], []
 for op in ops:
-    for kinds in sorted(op.kinds):
-        text, words = instance(op, kinds)
-        c.append(text)
-        rows.append((op, kinds, words))
-c.append("const struct op_instance t0_instances[] = {")
-first = {}
-for n, (op, kinds, words) in enumerate(rows):
-    first.setdefault(op.name, n)
-    c.append(f"    {{{pack(kinds):#x}, {words}, "
-             f"t0_{op.name}_{kinds or 'N'}}},")
-c.append("};")
-c.append("const struct op_info op_infos[OP_COUNT] = {")
-role_code = {"src": "s", "dst": "d", "reg": "r", "u": "u", "label": "l",
-             "y": "y", "fr": "f"}
-for op in ops:
-    n = len(op.kinds)
-    roles = "".join(role_code[r] for r, _ in op.operands)
+    plain = {re.sub("[SJ]", "C", kinds) for kinds in op.kinds}
+    if "native" in op.flags:
+        plain = {op.generic}
+    first = len(table)
+    for kinds in sorted(plain):
+        body, words = instance(op, kinds, T0)
+        t0.append(f"OP t0_{op.name}_{kinds or 'N'}(PARAMS)\n{{\n{body}}}\n")
+        table.append(f"    {{{pack(kinds):#x}, {words}, "
+                     f"t0_{op.name}_{kinds or 'N'}}},")
+    roles = "".join(ROLE_LETTER[r] for r, _ in op.operands)
     flags = "|".join(["0"] + [f"OPF_{f.upper()}" for f in op.flags])
-    c.append(f'    {{"{op.name}", "{roles}", {flags}, {first[op.name]}, {n}}},')
-c.append("};")
-write("t0.gen.c", "\n".join(c) + "\n")
+    infos.append(f'    {{"{op.name}", "{roles}", {flags}, {first}, '
+                 f'{len(table) - first}}},')
+t0 += ["const struct op_instance t0_instances[] = {"] + table + ["};"]
+t0 += ["const struct op_info op_infos[OP_COUNT] = {"] + infos + ["};"]
+write("t0.gen.c", "\n".join(t0) + "\n")
+
+# Native code. The name tells stencils.py which instance a function is.
+t1 = [made, '#include "op/t1.h"', ""]
+for op in ops:
+    if "interpreted" in op.flags:
+        continue
+    for kinds in sorted(op.kinds):
+        body, words = instance(op, kinds, T1)
+        t1.append(f"PRESERVE_NONE long st_{ops.index(op)}_{pack(kinds):x}_"
+                  f"{words}_{op.name}_{kinds or 'N'}(PARAMS)\n{{\n{body}}}\n")
+write("t1.gen.c", "\n".join(t1) + "\n")

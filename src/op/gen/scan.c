@@ -68,7 +68,7 @@ int main(int argc, char **argv)
             continue;
         printf("%s ", op_infos[counts[i].op].name);
         for (uint32_t k = 0; k < counts[i].places; k++)
-            putchar("012345XYCG"[counts[i].kinds >> 4 * k & 15]);
+            putchar("012345XYCSJG"[counts[i].kinds >> 4 * k & 15]);
         printf(" %lu\n", (unsigned long)counts[i].n);
     }
     return 0;

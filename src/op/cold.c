@@ -1,0 +1,137 @@
+/*
+ * cold.c - see cold.h.
+ */
+#include "op/cold.h"
+
+#include "vm/exc.h"
+#include "vm/gc.h"
+#include "vm/atom.h"
+#include "vm/vm.h"
+
+static code_ptr leave(struct sched *S, enum run_end end)
+{
+    S->end = end;
+    return NULL;
+}
+
+/* The process gives the processor back: what is alive goes to p->arg. */
+static code_ptr switch_out(struct sched *S, uint32_t live, enum run_end end)
+{
+    struct proc *p = S->p;
+
+    if (live > p->arg_size) {
+        if (p->arg != p->arg_def)
+            vm_free(p->arg);
+        p->arg = vm_alloc(ALLOC_PROC, live * sizeof(term));
+        p->arg_size = live;
+    }
+    memcpy(p->arg, S->x, live * sizeof(term));
+    p->pc = S->self;
+    p->live = live;
+    return leave(S, end);
+}
+
+code_ptr cold_gc(struct sched *S)
+{
+    struct proc *p = S->p;
+    size_t words = S->gc_bytes / sizeof(term);
+
+    if (p->need_words > words)
+        words = p->need_words;
+    p->need_words = 0;
+    p->reds_left = (int32_t)(S->fcalls + S->reds_kept);
+    if (gc_collect(p, words, S->x, S->live) < 0) {
+        proc_exit_self(p, am_killed);
+        return leave(S, RUN_EXIT);
+    }
+    return S->self;
+}
+
+static code_ptr handle(struct sched *S, struct export *bif, const term *args)
+{
+    code_ptr to = exc_handle(S, S->p, bif, args);
+
+    S->bif = NULL;
+    return to ? to : leave(S, RUN_EXIT);
+}
+
+code_ptr cold_slow_failed(struct sched *S)
+{
+    if (S->p->need_words) {
+        S->gc_bytes = 0;
+        return cold_gc(S);
+    }
+    if (S->fail) {
+        S->p->exc.kind = EXC_NONE;
+        return S->fail;
+    }
+    return handle(S, S->bif, S->a);
+}
+
+code_ptr cold_raise(struct sched *S)
+{
+    code_ptr to = exc_handle(S, S->p, NULL, NULL);
+
+    return to ? to : leave(S, RUN_EXIT);
+}
+
+code_ptr cold_yield(struct sched *S)
+{
+    int64_t left = S->fcalls + S->reds_kept;
+
+    S->reds_kept = 0;
+    if (left > 0) {
+        /* The reductions were only taken to get here: NOTICE_HEAP. */
+        S->fcalls = left;
+        S->gc_bytes = 0;
+        return S->p->heap.want_gc ? cold_gc(S) : S->self;
+    }
+    S->p->reds_left = (int32_t)S->fcalls;
+    return switch_out(S, S->live, RUN_YIELD);
+}
+
+/* A body BIF, or what it made, asks for a collection: see NOTICE_HEAP. */
+static void notice_heap(struct sched *S)
+{
+    if (S->p->heap.want_gc && S->fcalls > 0) {
+        S->reds_kept += S->fcalls;
+        S->fcalls = 0;
+    }
+}
+
+code_ptr cold_bif_failed(struct sched *S)
+{
+    struct proc *p = S->p;
+    struct export *bif = S->bif;
+
+    p->reds_left = (int32_t)(S->fcalls + S->reds_kept);
+    if (p->need_words) {
+        /* A guard BIF called as an ordinary one. */
+        S->gc_bytes = 0;
+        S->live = bif->arity;
+        S->bif = NULL;
+        return cold_gc(S);
+    }
+    switch (p->exc.kind) {
+    case EXC_TRAP:
+        if (S->fail)
+            *--p->heap.stop = (term)(uintptr_t)S->fail;
+        p->exc.kind = EXC_NONE;
+        S->bif = NULL;
+        notice_heap(S);
+        return p->exc.trap->addr;
+    case EXC_YIELD:
+    case EXC_WAIT: {
+        enum run_end end = p->exc.kind == EXC_YIELD ? RUN_YIELD : RUN_WAIT;
+
+        p->exc.kind = EXC_NONE;
+        S->bif = NULL;
+        return switch_out(S, bif->arity, end);
+    }
+    case EXC_EXITING:
+        S->bif = NULL;
+        return leave(S, RUN_EXIT);
+    default:
+        return handle(S, bif, S->x);
+    }
+}

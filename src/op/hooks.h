@@ -1,0 +1,160 @@
+/*
+ * hooks.h - what the bodies of the instructions are written with.
+ *
+ * An instance of an instruction is a function that ends by tail-calling the
+ * next one. What the machine holds in registers all the time are its arguments:
+ *
+ *    S    the scheduler: x[6..], float registers, the running process
+ *    H    htop       E    stack top      FC   reductions left
+ *    x0 .. x5
+ *
+ * preserve_none passes all of them in registers. C functions that may collect,
+ * or look at x registers, run between SPILL and SWAPIN, RELOADX.
+ *
+ * t0.h (the interpreter) and t1.h (native code) bring, before this file:
+ * PARAMS, ARGS, SELF (where this instruction is), LEAVE(what) (go to a cold
+ * path), JUMP(to) (an address at run time), NEXT.
+ */
+#ifndef OP_HOOKS_H
+#define OP_HOOKS_H
+
+#include "op/cold.h"
+#include "op/op.h"
+#include "op/slow.h"
+#include "vm/atom.h"
+#include "vm/big.h"
+#include "vm/binary.h"
+#include "vm/bitsyntax.h"
+#include "vm/exc.h"
+#include "vm/map.h"
+#include "vm/msg.h"
+#include "vm/node.h"
+#include "vm/ops.h"
+
+#define PROC (S->p)
+#define HEAP (S->p->heap)
+/* Make heap and stack visible to C, and take them back. */
+#define SWAPOUT (HEAP.htop = H, HEAP.stop = E)
+#define SWAPIN (H = HEAP.htop, E = HEAP.stop)
+#define SPILLX                                                                 \
+    (S->x[0] = x0, S->x[1] = x1, S->x[2] = x2, S->x[3] = x3, S->x[4] = x4,     \
+     S->x[5] = x5)
+#define RELOADX                                                                \
+    (x0 = S->x[0], x1 = S->x[1], x2 = S->x[2], x3 = S->x[3], x4 = S->x[4],     \
+     x5 = S->x[5])
+#define SPILL (SWAPOUT, SPILLX)
+/* The same for the first x registers only. */
+#define SPILL1 (SWAPOUT, S->x[0] = x0)
+#define SPILL2 (SPILL1, S->x[1] = x1)
+#define SPILL3 (SPILL2, S->x[2] = x2)
+
+/* htop or the stack top, moved by bytes. */
+#define UP(at, bytes) ((term *)((char *)(at) + (bytes)))
+#define DOWN(at, bytes) ((term *)((char *)(at) - (bytes)))
+
+/* x1 to x5 are dead: any value will do, and none need be kept. */
+#define DEAD_X1_TO_X5                                                          \
+    __asm__("" : "=r"(x1), "=r"(x2), "=r"(x3), "=r"(x4), "=r"(x5))
+
+#ifdef STRESS
+#define GC_STRESS || (S->stress_done != SELF && (S->stress_done = SELF, true))
+#else
+#define GC_STRESS
+#endif
+
+/* Bytes free at H, or collect with n_live x registers and run this again. */
+#define GC(bytes, n_live)                                                      \
+    do {                                                                       \
+        if (unlikely((char *)H + ((bytes) + HEAP_RESERVE * sizeof(term)) >     \
+                     (char *)E GC_STRESS)) {                                   \
+            S->gc_bytes = (bytes);                                             \
+            S->live = (uint32_t)(n_live);                                      \
+            LEAVE(gc);                                                         \
+        }                                                                      \
+    } while (0)
+
+/*
+ * d = fn(S) over S->a[]: a callee that preserves all registers, allocates
+ * with heap_try() and neither collects nor raises. THE_NON_VALUE: collect and
+ * run again, or go to label fail, or raise when that is 0.
+ */
+#define SLOW_CALL(v, fn)                                                       \
+    SWAPOUT;                                                                   \
+    term v = fn(S);                                                            \
+    H = HEAP.htop
+#define SLOW_FAILED(n_live, label)                                             \
+    do {                                                                       \
+        S->live = (uint32_t)(n_live);                                          \
+        S->fail = (code_ptr)(label);                                           \
+        LEAVE(slow_failed);                                                    \
+    } while (0)
+
+#define RAISE_ERROR(why)                                                       \
+    do {                                                                       \
+        SWAPOUT;                                                               \
+        slow_error(S, why);                                                    \
+        LEAVE(raise);                                                          \
+    } while (0)
+#define YIELD(n_live)                                                          \
+    do {                                                                       \
+        S->live = (uint32_t)(n_live);                                          \
+        LEAVE(yield);                                                          \
+    } while (0)
+
+/*
+ * A body BIF made fragments, or asked for a collection: take the reductions
+ * away, so that the next function entry collects.
+ */
+#define NOTICE_HEAP                                                            \
+    do {                                                                       \
+        if (unlikely(HEAP.want_gc) && FC > 0) {                                \
+            S->reds_kept += FC;                                                \
+            FC = 0;                                                            \
+        }                                                                      \
+    } while (0)
+
+/*
+ * v = call, of a function that may use up reductions (p->reds_left), allocate
+ * fragments, fail. x registers are in S->x.
+ */
+#define COUNTED_CALL(v, call)                                                  \
+    S->self = SELF;                                                            \
+    PROC->reds_left = (int32_t)(FC + S->reds_kept);                            \
+    int32_t before_ = PROC->reds_left;                                         \
+    term v = (call);                                                           \
+    FC -= before_ - PROC->reds_left;                                           \
+    SWAPIN
+
+/* A place told by two words: its kind, and offset or value. */
+static inline term g_get(struct sched *S, term *E, term x0, term x1, term x2,
+                         term x3, term x4, term x5, uintptr_t kind, uintptr_t v)
+{
+    switch (kind) {
+    case KIND_X0: return x0;
+    case KIND_X1: return x1;
+    case KIND_X2: return x2;
+    case KIND_X3: return x3;
+    case KIND_X4: return x4;
+    case KIND_X5: return x5;
+    case KIND_X: return *(term *)((char *)S + v);
+    case KIND_Y: return *(term *)((char *)E + v);
+    default: return v;
+    }
+}
+#define G_GET(kind, where) g_get(S, E, x0, x1, x2, x3, x4, x5, kind, where)
+#define G_PUT(kind, where, value)                                              \
+    do {                                                                       \
+        term put_ = (value);                                                   \
+        switch (kind) {                                                        \
+        case KIND_X0: x0 = put_; break;                                        \
+        case KIND_X1: x1 = put_; break;                                        \
+        case KIND_X2: x2 = put_; break;                                        \
+        case KIND_X3: x3 = put_; break;                                        \
+        case KIND_X4: x4 = put_; break;                                        \
+        case KIND_X5: x5 = put_; break;                                        \
+        case KIND_X: *(term *)((char *)S + (where)) = put_; break;             \
+        default: *(term *)((char *)E + (where)) = put_; break;                 \
+        }                                                                      \
+    } while (0)
+
+#endif

@@ -1,0 +1,88 @@
+/*
+ * t1.h - native code's side of hooks.h.
+ *
+ * An instance compiled with this is a stencil: stencils.py takes its machine
+ * code, and the loader (native.c) copies it and fills in what the symbols
+ * below stand for. A symbol's address is the operand's value:
+ *
+ *    hN sN    operand word N, less than 2^31; sN is known to be a small
+ *    wN       operand word N, all 64 bits of it
+ *    jN       the label that operand word N is
+ *    next     what follows the instruction
+ *    self     the instruction
+ *    ret      what follows, as a return address
+ *    vary     the words of its own operands, once filled in
+ *
+ * Stencils are entered with rsp a multiple of 16, not 8 more as C functions are,
+ * so that they can call C without a frame. They must not use the C stack;
+ * stencils.py refuses one that does. What they jump to (t1_gc and its like)
+ * keeps to the same rule.
+ */
+#ifndef OP_T1_H
+#define OP_T1_H
+
+#include "op/code.h"
+#include "vm/sched.h"
+
+#define PARAMS                                                                 \
+    struct sched *S, term *H, term *E, int64_t FC, term x0, term x1, term x2,  \
+        term x3, term x4, term x5
+#define ARGS S, H, E, FC, x0, x1, x2, x3, x4, x5
+#define PRESERVE_NONE __attribute__((preserve_none))
+typedef PRESERVE_NONE long (*op_fn)(PARAMS);
+#define MUSTTAIL __attribute__((musttail))
+
+#define OPERANDS(N) N(1) N(2) N(3) N(4) N(5) N(6) N(7) N(8) N(9) N(10) N(11) \
+    N(12) N(13) N(14) N(15) N(16) N(17) N(18) N(19) N(20)
+#define OPERAND(n)                                                             \
+    extern char h##n[];                                                        \
+    extern char s##n[] __attribute__((aligned(16)));                           \
+    PRESERVE_NONE long j##n(PARAMS);
+OPERANDS(OPERAND)
+PRESERVE_NONE long next(PARAMS);
+
+#define WIDE(k)                                                                \
+    ({                                                                         \
+        uintptr_t wide_;                                                       \
+        __asm__("movabsq $w" #k ", %0" : "=r"(wide_));                         \
+        wide_;                                                                 \
+    })
+#define NEAR(symbol)                                                           \
+    ({                                                                         \
+        code_ptr near_;                                                        \
+        __asm__("leaq " #symbol "(%%rip), %0" : "=r"(near_));                  \
+        near_;                                                                 \
+    })
+#define SELF NEAR(self)
+#define RET_ADDR NEAR(ret)
+#define VARY(i) (NEAR(vary)[i])
+
+#define NEXT MUSTTAIL return next(ARGS)
+#define NEXT_RET NEXT
+#define JUMP(to)                                                               \
+    do {                                                                       \
+        op_fn to_ = (op_fn)(to);                                               \
+        MUSTTAIL return to_(ARGS);                                             \
+    } while (0)
+
+/* Cold paths (cold.h), by way of t1.c. */
+#define LEAVE(what)                                                            \
+    do {                                                                       \
+        S->self = SELF;                                                        \
+        MUSTTAIL return t1_##what(ARGS);                                       \
+    } while (0)
+#define YIELD_AT(label, n_live)                                                \
+    do {                                                                       \
+        S->live = (uint32_t)(n_live);                                          \
+        S->self = (label);                                                     \
+        MUSTTAIL return t1_yield(ARGS);                                        \
+    } while (0)
+PRESERVE_NONE long t1_gc(PARAMS);
+PRESERVE_NONE long t1_slow_failed(PARAMS);
+PRESERVE_NONE long t1_raise(PARAMS);
+PRESERVE_NONE long t1_bif_failed(PARAMS);
+PRESERVE_NONE long t1_yield(PARAMS);
+
+#include "op/hooks.h"
+
+#endif
