@@ -32,7 +32,8 @@ CFLAGS  := -std=gnu11 $(CFLAGS_$(MODE)) $(WARN) -Isrc -Iinclude -I$(GEN)
 LDFLAGS_san := -fsanitize=address,undefined
 LDLIBS  := -lm -ldl -lpthread -l:libz.a
 
-VM_SRC  := $(wildcard src/op/*.c src/vm/*.c src/bif/*.c src/io/*.c src/fs/*.c src/net/*.c)
+VM_SRC  := $(filter-out src/op/t1.c,$(wildcard src/op/*.c)) \
+           $(wildcard src/vm/*.c src/bif/*.c src/io/*.c src/fs/*.c src/net/*.c)
 OS_SRC  := $(wildcard src/os/linux/*.c)
 VM_HDR  := $(wildcard src/*/*.h src/os/linux/*.h include/abi/*.h)
 OP_TAB  := $(wildcard src/op/*.tab)
@@ -78,7 +79,7 @@ include src/op/op.mk
 
 # The hosted VM
 HOSTED_OBJ := $(patsubst src/%.c,$(OBJ)/%.o,$(VM_SRC) $(OS_SRC)) \
-              $(OBJ)/gen/bifs.gen.o $(OP_OBJ)
+              $(OBJ)/gen/bifs.gen.o $(OP_OBJ) $(T1_OBJ)
 include deps/deps.mk
 
 $(LING): $(HOSTED_OBJ) $(DEP_OBJ)

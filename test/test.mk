@@ -26,6 +26,7 @@ $(T_OUT)/nif_api.so: test/erl/nif_api.c
 check-stock check-ling: $(T_OUT)/nif_api.so
 check-ling: $(LING) $(T_BEAM)
 	$(LING) -noshell -pa $(T_OUT) -eval 'test:run($(T_LIST))'
+	$(LING) +JIT false -noshell -pa $(T_OUT) -eval 'test:run($(T_LIST))'
 
 # The same in an image, which has no Unix processes to spawn, no devices, links
 # or owners among its files, and loads no .so.

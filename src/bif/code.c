@@ -362,7 +362,7 @@ static void purge_release_funs(struct code *old, bool keep)
             continue;
         f->unloaded = NULL;
         if (keep)
-            f->addr = old->fun_addrs[i];
+            fun_lead_to(f, old->fun_addrs[i]);
         else
             fun_stub_init(f);
     }

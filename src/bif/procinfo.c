@@ -36,16 +36,6 @@ static term size_term(struct proc *p, uint64_t n)
 
 /* ---- where it runs ---- */
 
-/* The export whose stub pc is, NULL. */
-static const struct export *stub_of(code_ptr pc)
-{
-    uintptr_t e = (uintptr_t)pc - offsetof(struct export, stub);
-
-    if (code_find(pc) || pc == code_apply_stub || pc == code_exit_stub)
-        return NULL;
-    return pc[1] == e ? (const struct export *)e : NULL;
-}
-
 static term mfa(struct proc *p, term m, term f, uint32_t arity)
 {
     return build_tuple3(p, m, f, small_make(arity));
@@ -62,7 +52,7 @@ static term frames(struct proc *p, struct proc *q, int depth)
 /* {M,F,A}, or {M,F,A,Loc} when location. */
 static term current(struct proc *p, struct proc *q, bool location)
 {
-    const struct export *e = q == p ? NULL : stub_of(q->pc);
+    const struct export *e = q == p ? NULL : code_stub_export(q->pc);
     term m, f, list;
     uint32_t arity;
 
@@ -95,7 +85,7 @@ static term current(struct proc *p, struct proc *q, bool location)
 static term stacktrace(struct proc *p, struct proc *q)
 {
     int depth = (int)vm.info->backtrace_depth;
-    const struct export *e = q == p ? NULL : stub_of(q->pc);
+    const struct export *e = q == p ? NULL : code_stub_export(q->pc);
 
     if ((q->flags & PF_HIBERNATED) || (e && depth > 0) ||
         (q != p && q->pc == code_apply_stub)) {

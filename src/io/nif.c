@@ -211,10 +211,10 @@ BIF(erts_internal, nif_continue, 2)
     return call(p, c->lib, c->f, (int)tuple_arity(arg[1]), tuple_at(arg[1], 1));
 }
 
-/* What stands in the place of a function: self[1] leads to its nif_entry. */
+/* What stands in the place of a function. */
 static term entered(struct proc *p, term *arg)
 {
-    const struct nif_entry *n = (const struct nif_entry *)vm.sched->self[1];
+    const struct nif_entry *n = vm.sched->nif;
     const struct nif_func *f = n->data;
 
     return call(p, f->lib, f->f.fptr, (int)f->f.arity, arg);

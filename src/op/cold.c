@@ -3,6 +3,7 @@
  */
 #include "op/cold.h"
 
+#include "op/slow.h"
 #include "vm/exc.h"
 #include "vm/gc.h"
 #include "vm/atom.h"
@@ -73,6 +74,12 @@ code_ptr cold_raise(struct sched *S)
     code_ptr to = exc_handle(S, S->p, NULL, NULL);
 
     return to ? to : leave(S, RUN_EXIT);
+}
+
+code_ptr cold_function_clause(struct sched *S)
+{
+    slow_error(S, ERR_FUNCTION_CLAUSE);
+    return cold_raise(S);
 }
 
 code_ptr cold_yield(struct sched *S)

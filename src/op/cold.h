@@ -20,6 +20,8 @@
 code_ptr cold_gc(struct sched *S);
 /* A SLOW callee gave THE_NON_VALUE: collect, go to S->fail, or raise. */
 code_ptr cold_slow_failed(struct sched *S);
+/* No clause matches: the S->live x registers are the arguments. */
+code_ptr cold_function_clause(struct sched *S);
 /* p->exc, at self. */
 code_ptr cold_raise(struct sched *S);
 /*

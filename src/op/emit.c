@@ -8,10 +8,8 @@
 #include <stdio.h>
 
 #include "op/loader.h"
+#include "op/native.h"
 #include "vm/vm.h"
-
-/* What an operand of the instruction being emitted is. */
-enum { IS_WORD = 100, IS_LABEL = 101 };
 
 void (*emit_observer)(enum op op, uint32_t kinds, unsigned places);
 
@@ -75,7 +73,7 @@ static void word(struct loader *l, uintptr_t w)
     l->words[l->nwords++] = w;
 }
 
-static void label_word(struct loader *l, uint32_t label)
+void emit_label_word(struct loader *l, uint32_t label)
 {
     if (label) {
         l->fixups = load_grow(l->fixups, &l->fixups_size, l->nfixups + 1,
@@ -89,7 +87,7 @@ static void label_word(struct loader *l, uint32_t label)
 static void row(struct loader *l)
 {
     struct code *c = l->code;
-    uint32_t at = l->nwords * sizeof(uintptr_t);
+    uint32_t at = l->nwords;    /* bytes once placed: emit_finish */
 
     if (c->nrows && c->rows[c->nrows - 1].frame == l->frame &&
         c->rows[c->nrows - 1].line == l->line)
@@ -115,8 +113,8 @@ static void operand(struct loader *l, uintptr_t w, uint8_t is)
     l->op_is[l->op_nwords++] = is;
 }
 
-void emit_u(struct loader *l, uintptr_t w) { operand(l, w, IS_WORD); }
-void emit_label(struct loader *l, uint32_t label) { operand(l, label, IS_LABEL); }
+void emit_u(struct loader *l, uintptr_t w) { operand(l, w, OPERAND_WORD); }
+void emit_label(struct loader *l, uint32_t label) { operand(l, label, OPERAND_LABEL); }
 
 static uintptr_t y_offset(struct loader *l, struct arg y)
 {
@@ -125,13 +123,13 @@ static uintptr_t y_offset(struct loader *l, struct arg y)
     return y.value * sizeof(term);
 }
 
-void emit_y(struct loader *l, struct arg y) { operand(l, y_offset(l, y), IS_WORD); }
+void emit_y(struct loader *l, struct arg y) { operand(l, y_offset(l, y), OPERAND_WORD); }
 
 void emit_fr(struct loader *l, struct arg fr)
 {
     if (fr.kind != ARG_FR)
         load_fail(l, "a float register is expected");
-    operand(l, offsetof(struct sched, fr) + fr.value * sizeof(double), IS_WORD);
+    operand(l, offsetof(struct sched, fr) + fr.value * sizeof(double), OPERAND_WORD);
 }
 
 term arg_term(const struct loader *l, struct arg a)
@@ -218,6 +216,10 @@ void emit_end(struct loader *l)
     if (emit_observer)
         emit_observer(l->op, l->op_kinds, l->op_places);
     row(l);
+    if (l->native) {
+        native_end(l);
+        return;
+    }
     inst = instance_find(l->op, l->op_t0_kinds);
     bool generic = !inst;
     if (generic) {
@@ -231,9 +233,9 @@ void emit_end(struct loader *l)
     for (uint32_t i = 0; i < l->op_nwords; i++) {
         uint8_t is = l->op_is[i];
 
-        if (is == IS_LABEL) {
-            label_word(l, (uint32_t)l->op_words[i]);
-        } else if (is == IS_WORD) {
+        if (is == OPERAND_LABEL) {
+            emit_label_word(l, (uint32_t)l->op_words[i]);
+        } else if (is == OPERAND_WORD) {
             word(l, l->op_words[i]);
         } else if (generic) {
             word(l, is);
@@ -247,9 +249,22 @@ void emit_end(struct loader *l)
         word(l, 0);
 }
 
-void emit_vary_u(struct loader *l, uintptr_t w) { word(l, w); }
-void emit_vary_label(struct loader *l, uint32_t label) { label_word(l, label); }
-
+/* A record's header counts them: op/native.h. */
+static void count_vary(struct loader *l)
+{
+    if (l->native)
+        l->words[l->last_record] += (uintptr_t)1 << 32;
+}
+void emit_vary_u(struct loader *l, uintptr_t w)
+{
+    count_vary(l);
+    word(l, w);
+}
+void emit_vary_label(struct loader *l, uint32_t label)
+{
+    count_vary(l);
+    emit_label_word(l, label);
+}
 
 void emit_catch(struct loader *l, struct arg y, uint32_t label)
 {
@@ -270,6 +285,21 @@ void emit_place_label(struct loader *l, uint32_t label)
     l->label_at[label] = l->nwords;
 }
 
+uint32_t emit_new_label(struct loader *l)
+{
+    if (l->labels == 0)
+        l->labels = l->labels_size = l->nlabels + 1;
+    l->label_at = load_grow(l->label_at, &l->labels_size, l->labels + 1,
+                            sizeof *l->label_at);
+    l->label_at[l->labels] = UINT32_MAX;
+    return l->labels++;
+}
+
+uint32_t emit_offset(const struct loader *l, uint32_t word)
+{
+    return l->native ? l->offset[word] : word * (uint32_t)sizeof(uintptr_t);
+}
+
 /* The address of a label; after base is known. */
 static code_ptr label_addr(struct loader *l, uint32_t label)
 {
@@ -277,7 +307,28 @@ static code_ptr label_addr(struct loader *l, uint32_t label)
         load_fail(l, "label %u is used and not placed", (unsigned)label);
         return l->code->base;
     }
-    return l->code->base + l->label_at[label];
+    return (code_ptr)((char *)l->code->base + emit_offset(l, l->label_at[label]));
+}
+
+bool emit_resolve(struct loader *l)
+{
+    struct code *c = l->code;
+
+    for (uint32_t i = 0; i < l->nfixups; i++)
+        l->words[l->fixups[i].at] = (uintptr_t)label_addr(l, l->fixups[i].label);
+    for (uint32_t i = 0; i < l->ncatches && load_ok(l); i++)
+        label_addr(l, l->catches[i].label);
+    if (!load_ok(l))
+        return false;
+    c->catches = vm_alloc(ALLOC_CODE, (l->ncatches + 1) * sizeof *c->catches);
+    for (uint32_t i = 0; i < l->ncatches; i++) {
+        struct catch_fixup *f = &l->catches[i];
+        uint32_t index = catch_put(label_addr(l, f->label), f->y);
+
+        c->catches[c->ncatches++] = index;
+        l->words[f->at] = catch_make(index);
+    }
+    return true;
 }
 
 bool emit_finish(struct loader *l)
@@ -286,25 +337,22 @@ bool emit_finish(struct loader *l)
 
     if (!load_ok(l))
         return false;
-    c->bytes = l->nwords * sizeof *c->base;
-    c->base = vm_alloc(ALLOC_CODE, c->bytes + 16);
-    assert(((uintptr_t)c->base & 15) == 0);
-    memcpy(c->base, l->words, c->bytes);
-    for (uint32_t i = 0; i < l->nfixups; i++)
-        c->base[l->fixups[i].at] = (uintptr_t)label_addr(l, l->fixups[i].label);
-    if (!load_ok(l))
-        return false;
-    for (uint32_t i = 0; i < l->ncatches; i++) {
-        if (l->label_at[l->catches[i].label] == UINT32_MAX)
-            return load_fail(l, "a catch has no handler");
+    if (l->native) {
+        if (!native_finish(l))
+            return false;
+    } else {
+        c->bytes = l->nwords * sizeof *c->base;
+        c->base = vm_alloc(ALLOC_CODE, c->bytes + 16);
+        assert(((uintptr_t)c->base & 15) == 0);
+        if (!emit_resolve(l))
+            return false;
+        memcpy(c->base, l->words, c->bytes);
     }
-    c->catches = vm_alloc(ALLOC_CODE, (l->ncatches + 1) * sizeof *c->catches);
-    for (uint32_t i = 0; i < l->ncatches; i++) {
-        struct catch_fixup *f = &l->catches[i];
-        uint32_t index = catch_put(label_addr(l, f->label), f->y);
-
-        c->catches[c->ncatches++] = index;
-        c->base[f->at] = catch_make(index);
+    for (uint32_t i = 0; i < c->nrows; i++)
+        c->rows[i].at = emit_offset(l, c->rows[i].at);
+    for (uint32_t i = 0; i < c->nfuncs; i++) {
+        c->funcs[i].start = emit_offset(l, c->funcs[i].start);
+        c->funcs[i].entry = emit_offset(l, c->funcs[i].entry);
     }
     return true;
 }

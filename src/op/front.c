@@ -412,6 +412,56 @@ static int word_order(const void *a, const void *b)
 #define LINEAR_CASES 6
 #define JUMP_TABLE_SPARSE 4     /* at most so many times the cases */
 
+struct select_case { term value; uint32_t label; };
+
+static struct arg constant(term t) { return (struct arg){ARG_I, t}; }
+
+static void emit_jump(struct loader *l, uint32_t to)
+{
+    emit_begin(l, OP_jump);
+    emit_label(l, to);
+    emit_end(l);
+}
+
+/* Halve the cases until few are left, compare those one by one. */
+static void select_tree(struct loader *l, struct arg t, const struct select_case *c,
+                        uint64_t n, uint32_t fail)
+{
+    struct { uint64_t lo, hi; uint32_t label; } todo[64];   /* halves of halves */
+    unsigned depth = 0;
+
+    todo[depth++].hi = n;
+    todo[0].lo = todo[0].label = 0;
+    while (depth) {
+        uint64_t lo = todo[--depth].lo, hi = todo[depth].hi;
+
+        if (todo[depth].label)
+            emit_place_label(l, todo[depth].label);
+        while (hi - lo > LINEAR_CASES) {
+            uint64_t mid = lo + (hi - lo) / 2;
+            uint32_t below = emit_new_label(l);
+
+            emit_begin(l, OP_select_below);
+            emit_place(l, t);
+            emit_place(l, constant(c[mid].value));
+            emit_label(l, below);
+            emit_end(l);
+            todo[depth].lo = lo;
+            todo[depth].hi = mid;
+            todo[depth++].label = below;
+            lo = mid;
+        }
+        for (; lo < hi; lo++) {
+            emit_begin(l, OP_select_case);
+            emit_place(l, t);
+            emit_place(l, constant(c[lo].value));
+            emit_label(l, c[lo].label);
+            emit_end(l);
+        }
+        emit_jump(l, fail);
+    }
+}
+
 /* select_val: a[0] the term, a[1] fail, a[2] the list of values and labels. */
 static void select_val(struct front *f, const struct arg *a, uint32_t count)
 {
@@ -423,7 +473,7 @@ static void select_val(struct front *f, const struct arg *a, uint32_t count)
         load_fail(l, "a select_val is broken");
         return;
     }
-    struct { term value; uint32_t label; } *cases =
+    struct select_case *cases =
         vm_alloc(ALLOC_CODE, (n + 1) * sizeof *cases);
     for (uint64_t i = 0; i < n; i++) {
         term v = arg_term(l, list[2 * i]);
@@ -463,9 +513,9 @@ static void select_val(struct front *f, const struct arg *a, uint32_t count)
                 emit_vary_label(l, fail);
         }
     } else if (imms == 0) {
-        emit_begin(l, OP_jump);
-        emit_label(l, fail);
-        emit_end(l);
+        emit_jump(l, fail);
+    } else if (l->native) {
+        select_tree(l, a[0], cases, imms, fail);
     } else {
         emit_begin(l, imms <= LINEAR_CASES ? OP_select_linear : OP_select_bsearch);
         emit_place(l, a[0]);
@@ -488,6 +538,17 @@ static void select_arity(struct front *f, const struct arg *a, uint32_t count)
 
     if (a[2].kind != ARG_LIST || count != 3 + a[2].value || a[2].value % 2) {
         load_fail(l, "a select_tuple_arity is broken");
+        return;
+    }
+    if (l->native) {
+        emit_test1(l, OP_select_header, label_of(a[1]), a[0]);
+        for (uint64_t i = 0; i < n; i++) {
+            emit_begin(l, OP_select_header_case);
+            emit_place(l, constant(TUPLE_HEADER(list[2 * i].value)));
+            emit_label(l, label_of(list[2 * i + 1]));
+            emit_end(l);
+        }
+        emit_jump(l, label_of(a[1]));
         return;
     }
     emit_begin(l, OP_select_arity);
@@ -522,7 +583,7 @@ static void put_tuple(struct loader *l, const struct arg *a)
         emit_end(l);
         return;
     }
-    emit_1u(l, OP_put_header, header);
+    emit_1s(l, OP_put, constant(header));
     uint64_t i = 0;
     for (; i + 2 <= n; i += 2) {
         emit_begin(l, OP_put2);
@@ -903,10 +964,8 @@ static void function_start(struct front *f, const struct arg *a)
     }
     c->funcs = load_grow(c->funcs, &l->funcs_size, c->nfuncs + 1, sizeof *c->funcs);
     c->funcs[c->nfuncs++] = (struct func){
-        (uint32_t)(l->nwords * sizeof(uintptr_t)), 0, a[1].value, (uint32_t)a[2].value};
+        l->nwords, 0, a[1].value, (uint32_t)a[2].value};  /* words, bytes later */
     emit_begin(l, OP_func_info);
-    emit_u(l, a[0].value);
-    emit_u(l, a[1].value);
     emit_u(l, a[2].value);
     emit_end(l);
     f->arity = (uint32_t)a[2].value;
@@ -921,7 +980,7 @@ static void put_label(struct front *f, uint32_t label)
     if (f->at_entry) {
         f->at_entry = false;
         f->entry = l->nwords;
-        l->code->funcs[l->code->nfuncs - 1].entry = l->nwords * sizeof(uintptr_t);
+        l->code->funcs[l->code->nfuncs - 1].entry = l->nwords;
         emit_1u(l, OP_func_entry, f->arity);
     }
 }
@@ -1134,7 +1193,7 @@ static bool translate(struct front *f)
     case G_func_info: function_start(f, a); break;
     case G_int_code_end: case G_nif_start: break;
     case G_on_load:
-        l->code->on_load = (code_ptr)(uintptr_t)(f->entry * sizeof(uintptr_t) + 1);
+        l->code->on_load = (code_ptr)((uintptr_t)f->entry + 1);    /* a word */
         break;
 
     case G_move: move(f, a); break;
@@ -1600,7 +1659,7 @@ bool front_translate(struct loader *l)
         load_fail(l, "a function has no entry");
     if (emit_finish(l)) {
         for (uint32_t i = 0; i < l->nlambdas; i++)
-            c->fun_addrs[i] = c->base + prologues[i];
+            c->fun_addrs[i] = (code_ptr)((char *)c->base + emit_offset(l, prologues[i]));
         struct { struct code_export *e; uint32_t n; } tables[] = {
             {c->exports, c->nexports}, {c->locals, c->nlocals}};
         for (int t = 0; t < 2; t++) {
@@ -1610,11 +1669,12 @@ bool front_translate(struct loader *l)
                 if (l->label_at[e->label_off] == UINT32_MAX)
                     load_fail(l, "an export has no code");
                 else
-                    e->label_off = l->label_at[e->label_off] * sizeof(uintptr_t);
+                    e->label_off = emit_offset(l, l->label_at[e->label_off]);
             }
         }
         if (c->on_load)
-            c->on_load = (code_ptr)((char *)c->base + ((uintptr_t)c->on_load & ~1ul));
+            c->on_load = (code_ptr)((char *)c->base +
+                                    emit_offset(l, (uint32_t)(uintptr_t)c->on_load - 1));
         if (l->scratch_words > vm.sched->scratch_size) {
             vm.sched->scratch = vm_realloc(vm.sched->scratch,
                                            l->scratch_words * sizeof(term));

@@ -52,9 +52,14 @@
 #define UP(at, bytes) ((term *)((char *)(at) + (bytes)))
 #define DOWN(at, bytes) ((term *)((char *)(at) - (bytes)))
 
+/* What x registers hold does not matter: any value will do, none need be kept. */
+#define DEAD_X                                                                 \
+    __asm__ volatile("" : "=r"(x0), "=r"(x1), "=r"(x2), "=r"(x3), "=r"(x4), "=r"(x5))
 /* x1 to x5 are dead: any value will do, and none need be kept. */
 #define DEAD_X1_TO_X5                                                          \
-    __asm__("" : "=r"(x1), "=r"(x2), "=r"(x3), "=r"(x4), "=r"(x5))
+    __asm__ volatile("" : "=r"(x1), "=r"(x2), "=r"(x3), "=r"(x4), "=r"(x5))
+
+#define KEEP_INTEGER(v) __asm__("" : "+r"(v))
 
 #ifdef STRESS
 #define GC_STRESS || (S->stress_done != SELF && (S->stress_done = SELF, true))
@@ -89,11 +94,17 @@
         LEAVE(slow_failed);                                                    \
     } while (0)
 
+/* p->exc is filled in. */
+#define RAISE                                                                  \
+    do {                                                                       \
+        DEAD_X;                                                                \
+        LEAVE(raise);                                                          \
+    } while (0)
 #define RAISE_ERROR(why)                                                       \
     do {                                                                       \
         SWAPOUT;                                                               \
         slow_error(S, why);                                                    \
-        LEAVE(raise);                                                          \
+        RAISE;                                                                 \
     } while (0)
 #define YIELD(n_live)                                                          \
     do {                                                                       \
@@ -120,41 +131,35 @@
 #define COUNTED_CALL(v, call)                                                  \
     S->self = SELF;                                                            \
     PROC->reds_left = (int32_t)(FC + S->reds_kept);                            \
-    int32_t before_ = PROC->reds_left;                                         \
     term v = (call);                                                           \
-    FC -= before_ - PROC->reds_left;                                           \
+    FC = PROC->reds_left - S->reds_kept;                                       \
     SWAPIN
 
-/* A place told by two words: its kind, and offset or value. */
-static inline term g_get(struct sched *S, term *E, term x0, term x1, term x2,
-                         term x3, term x4, term x5, uintptr_t kind, uintptr_t v)
-{
-    switch (kind) {
-    case KIND_X0: return x0;
-    case KIND_X1: return x1;
-    case KIND_X2: return x2;
-    case KIND_X3: return x3;
-    case KIND_X4: return x4;
-    case KIND_X5: return x5;
-    case KIND_X: return *(term *)((char *)S + v);
-    case KIND_Y: return *(term *)((char *)E + v);
-    default: return v;
-    }
-}
-#define G_GET(kind, where) g_get(S, E, x0, x1, x2, x3, x4, x5, kind, where)
-#define G_PUT(kind, where, value)                                              \
+/* The BIF e gave THE_NON_VALUE; ret: where its call returns to, or NULL. */
+#define BIF_FAILED(e, ret)                                                     \
     do {                                                                       \
-        term put_ = (value);                                                   \
-        switch (kind) {                                                        \
-        case KIND_X0: x0 = put_; break;                                        \
-        case KIND_X1: x1 = put_; break;                                        \
-        case KIND_X2: x2 = put_; break;                                        \
-        case KIND_X3: x3 = put_; break;                                        \
-        case KIND_X4: x4 = put_; break;                                        \
-        case KIND_X5: x5 = put_; break;                                        \
-        case KIND_X: *(term *)((char *)S + (where)) = put_; break;             \
-        default: *(term *)((char *)E + (where)) = put_; break;                 \
-        }                                                                      \
+        S->bif = (struct export *)(e);                                         \
+        S->fail = (ret);                                                       \
+        DEAD_X;                                                                \
+        LEAVE(bif_failed);                                                     \
     } while (0)
+#define BIF_RESULT(v)                                                          \
+    x0 = v;                                                                    \
+    DEAD_X1_TO_X5;                                                             \
+    NOTICE_HEAP
+/* The BIF of an export, called in line; spill stores its arguments. */
+#define CALL_BIF(export_, spill)                                               \
+    struct export *e = (struct export *)(export_);                             \
+                                                                               \
+    if (unlikely(e->flags & EXPORT_TRACED)) {                                  \
+        *--E = (term)(uintptr_t)RET_ADDR;                                      \
+        JUMP(e->addr);                                                         \
+    }                                                                          \
+    spill;                                                                     \
+    COUNTED_CALL(v, e->bif(PROC, S->x));                                       \
+    FC--;                                                                      \
+    if (unlikely(v == THE_NON_VALUE))                                          \
+        BIF_FAILED(e, RET_ADDR);                                               \
+    BIF_RESULT(v)
 
 #endif

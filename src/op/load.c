@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <zlib.h>
 
+#include "op/code.h"
 #include "op/loader.h"
 #include "vm/atom.h"
 #include "vm/ext.h"
@@ -404,6 +405,7 @@ static void loader_free(struct loader *l)
     vm_free(l->args);
     vm_free(l->words);
     vm_free(l->label_at);
+    vm_free(l->offset);
     vm_free(l->fixups);
     vm_free(l->catches);
     if (l->mbufs)
@@ -469,6 +471,7 @@ struct code *code_prepare(const uint8_t *beam, size_t n, char why[256])
     l->beam = beam;
     l->beam_bytes = n;
     l->code = c;
+    l->native = code_native;
     if (!load(l)) {
         code_free(c);
         c = NULL;

@@ -5,6 +5,7 @@
  *    load.c     tables (atoms, imports, literals ...), code_prepare
  *    front.c    generic instructions to specific ones
  *    emit.c     specific instructions to the interpreter's words
+ *    native.c   or to records, and these to machine code
  *
  * The bytes are a stranger's: every read is checked, the first error is kept
  * (load_fail) and everything after it reads zeros, so that a caller need not
@@ -90,13 +91,17 @@ struct loader {
     struct catch_fixup *catches;
     uint32_t ncatches, catches_size;
     uint32_t rows_size, funcs_size;
+    uint32_t labels, labels_size;   /* in label_at: nlabels and emit_new_label's */
+    bool native;                /* words are records: native.h */
+    uint32_t last_record;       /* native: the header emitted last */
+    uint32_t *offset;           /* native: of each record, bytes; by word */
     uint32_t line;              /* of what is emitted */
     uint32_t frame;
     /* The instruction being emitted. */
     enum op op;
     uint32_t op_kinds, op_t0_kinds, op_places, op_nwords;
     uintptr_t op_words[40];     /* operands: one word each, places two */
-    uint8_t op_is[40];          /* enum: plain, label, place kind */
+    uint8_t op_is[40];          /* OPERAND_WORD, OPERAND_LABEL or the place's kind */
     uint64_t scratch_words;     /* most that a vary instruction gathers */
 };
 
@@ -138,7 +143,15 @@ void emit_vary_u(struct loader *l, uintptr_t word);
 void emit_vary_label(struct loader *l, uint32_t label);
 void emit_catch(struct loader *l, struct arg y, uint32_t label);
 void emit_place_label(struct loader *l, uint32_t label);    /* it is here */
+uint32_t emit_new_label(struct loader *l);      /* one that the module has not */
 bool emit_finish(struct loader *l);     /* code->base, labels, catches */
+/* Byte offset in the code of what was emitted at a word; after emit_finish. */
+uint32_t emit_offset(const struct loader *l, uint32_t word);
+
+/* For native.c: a word that will be a label's address; fill them in. */
+enum { OPERAND_WORD = 100, OPERAND_LABEL = 101 };
+void emit_label_word(struct loader *l, uint32_t label);
+bool emit_resolve(struct loader *l);
 /* The word of a constant operand. */
 term arg_term(const struct loader *l, struct arg a);
 static inline bool arg_is_const(struct arg a)

@@ -23,6 +23,7 @@ enum op_flag {
     OPF_VARY = 2,   /* more operand words follow the declared ones */
     OPF_INTERPRETED = 4,    /* only the interpreter has it */
     OPF_NATIVE = 8,         /* only native code has it */
+    OPF_ENTRY = 16,         /* where a stub goes */
 };
 
 struct op_instance {

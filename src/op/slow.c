@@ -10,6 +10,7 @@
 #include "vm/bitsyntax.h"
 #include "vm/exc.h"
 #include "vm/map.h"
+#include "vm/node.h"
 #include "vm/ops.h"
 
 /* Arithmetic: a failure is one of the BIF of the same name. */
@@ -60,9 +61,9 @@ SLOW term slow_hd(struct sched *S) { return badarg_of(S, am_hd, 1); }
 SLOW term slow_tl(struct sched *S) { return badarg_of(S, am_tl, 1); }
 SLOW term slow_element(struct sched *S) { return badarg_of(S, am_element, 2); }
 
-SLOW bool slow_fconv(struct sched *S, double *d)
+SLOW bool slow_fconv(struct sched *S)
 {
-    if (num_to_double(S->a[0], d))
+    if (num_to_double(S->a[0], &S->fconv))
         return true;
     bif_error(S->p, am_badarith);
     return false;
@@ -266,8 +267,12 @@ bool slow_raw_raise(struct sched *S)
     return true;
 }
 
-bool slow_fun_has_arity(term fun, term n)
+SLOW bool slow_fun_has_arity(struct sched *S)
 {
+    term fun = S->a[0], n = S->a[1];
+
+    if (!term_is_fun(fun))
+        return false;
     uint32_t arity = boxed_is(fun, BOX_FUN)
                          ? header_aux(*boxed_ptr(fun))
                          : ((struct export_words *)boxed_ptr(fun))->export->arity;
@@ -275,7 +280,12 @@ bool slow_fun_has_arity(term fun, term n)
     return n == small_make(arity);
 }
 
+SLOW bool slow_is_binary(struct sched *S) { return term_is_binary(S->a[0]); }
+SLOW term slow_node(struct sched *S) { return node_name(); }
+
 /* ---- maps ---- */
+
+SLOW term slow_map_get(struct sched *S) { return map_get(S->a[0], S->a[1]); }
 
 term slow_map_put(struct sched *S, term map, size_t pairs)
 {
@@ -304,6 +314,21 @@ term slow_map_update(struct sched *S, term map, size_t pairs)
 
 SLOW term slow_bs_start(struct sched *S) { return bs_start(S->p, S->a[0]); }
 SLOW term slow_bs_get_tail(struct sched *S) { return bs_get_tail(S->p, S->a[0]); }
+SLOW bool slow_bs_size(struct sched *S)
+{
+    return bs_size_bits(S->a[1], S->a[2], &S->a[1]);
+}
+SLOW term slow_bs_get_uint(struct sched *S)
+{
+    struct match_words *m = bs_match(S->a[0]);
+    uint64_t at = m->offset, end = at + S->a[1], v = 0;
+
+    for (uint64_t i = at >> 3; i <= (end - 1) >> 3; i++)
+        v = v << 8 | m->base[i];
+    v >>= -end & 7;
+    m->offset = end;
+    return small_make((int64_t)(v & (((uint64_t)1 << S->a[1]) - 1)));
+}
 SLOW term slow_bs_get_integer(struct sched *S)
 {
     return bs_get_integer(S->p, S->a[0], S->a[1], (unsigned)S->a[2]);
@@ -387,7 +412,7 @@ void slow_bs_put_string(struct sched *S, const uint8_t *bytes, size_t n)
 }
 
 /* Sizes of a construction: added with care, they may be any term. */
-term slow_bs_add(struct sched *S)
+SLOW term slow_bs_add(struct sched *S)
 {
     uint64_t a, b;
 
@@ -400,7 +425,7 @@ term slow_bs_add(struct sched *S)
     return small_make((int64_t)(a + b));
 }
 
-int64_t slow_bs_utf_size(term v, unsigned which)
+SLOW term slow_bs_utf_size(struct sched *S)
 {
-    return which == 8 ? bs_utf8_size(v) : bs_utf16_size(v);
+    return small_make(S->a[1] == 8 ? bs_utf8_size(S->a[0]) : bs_utf16_size(S->a[0]));
 }

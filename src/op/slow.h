@@ -40,8 +40,8 @@ SLOW term slow_hd(struct sched *S);
 SLOW term slow_tl(struct sched *S);
 SLOW term slow_element(struct sched *S);
 
-/* S->a[0] as a double in *d: integers and floats. False: badarith in p->exc. */
-SLOW bool slow_fconv(struct sched *S, double *d);
+/* S->a[0] as a double in S->fconv: numbers. False: badarith in p->exc. */
+SLOW bool slow_fconv(struct sched *S);
 
 /*
  * Where a call of the fun S->a[0] with `arity` arguments goes; NULL after
@@ -84,9 +84,13 @@ bool slow_raw_raise(struct sched *S);
 /* Maps. S->scratch holds keys and values. */
 term slow_map_put(struct sched *S, term map, size_t pairs);
 term slow_map_update(struct sched *S, term map, size_t pairs);
+/* The value of key a[1] in the map a[0], or THE_NON_VALUE. */
+SLOW term slow_map_get(struct sched *S);
 
-/* is_function/2: n may be any term. */
-bool slow_fun_has_arity(term fun, term n);
+/* is_function/2: S->a[0] is a fun of arity S->a[1]; both may be any term. */
+SLOW bool slow_fun_has_arity(struct sched *S);
+SLOW bool slow_is_binary(struct sched *S);
+SLOW term slow_node(struct sched *S);
 
 /* receive ... after: the time is no valid timeout. */
 void slow_timeout_value(struct sched *S);
@@ -94,6 +98,10 @@ void slow_timeout_value(struct sched *S);
 /* The bit syntax: vm/bitsyntax.h over S->a[]. */
 SLOW term slow_bs_start(struct sched *S);
 SLOW term slow_bs_get_tail(struct sched *S);
+/* a[1] = size a[1] times unit a[2], in bits; false: no size. */
+SLOW bool slow_bs_size(struct sched *S);
+/* a[1] <= 56 bits of context a[0], big endian, unsigned; they are there. */
+SLOW term slow_bs_get_uint(struct sched *S);
 SLOW term slow_bs_get_integer(struct sched *S);
 SLOW term slow_bs_get_float(struct sched *S);
 SLOW term slow_bs_get_binary(struct sched *S);
@@ -107,7 +115,8 @@ term slow_bs_init(struct sched *S);
 term slow_bs_append(struct sched *S);
 bool slow_bs_put(struct sched *S, unsigned kind);
 void slow_bs_put_string(struct sched *S, const uint8_t *bytes, size_t n);
-term slow_bs_add(struct sched *S);
-int64_t slow_bs_utf_size(term value, unsigned which);
+SLOW term slow_bs_add(struct sched *S);
+/* Bytes (a small) of the code point a[0] in UTF-a[1]. */
+SLOW term slow_bs_utf_size(struct sched *S);
 
 #endif

@@ -48,6 +48,7 @@ typedef PRESERVE_NONE long (*op_fn)(PARAMS);
 PRESERVE_NONE long t0_gc(PARAMS);
 PRESERVE_NONE long t0_slow_failed(PARAMS);
 PRESERVE_NONE long t0_raise(PARAMS);
+PRESERVE_NONE long t0_function_clause(PARAMS);
 PRESERVE_NONE long t0_bif_failed(PARAMS);
 PRESERVE_NONE long t0_yield(PARAMS);
 #define YIELD_AT(label, n_live)                                                \
@@ -57,5 +58,37 @@ PRESERVE_NONE long t0_yield(PARAMS);
     } while (0)
 
 #include "op/hooks.h"
+
+/* A place told by two words: its kind, and offset or value. */
+static inline term g_get(struct sched *S, term *E, term x0, term x1, term x2,
+                         term x3, term x4, term x5, uintptr_t kind, uintptr_t v)
+{
+    switch (kind) {
+    case KIND_X0: return x0;
+    case KIND_X1: return x1;
+    case KIND_X2: return x2;
+    case KIND_X3: return x3;
+    case KIND_X4: return x4;
+    case KIND_X5: return x5;
+    case KIND_X: return *(term *)((char *)S + v);
+    case KIND_Y: return *(term *)((char *)E + v);
+    default: return v;
+    }
+}
+#define G_GET(kind, where) g_get(S, E, x0, x1, x2, x3, x4, x5, kind, where)
+#define G_PUT(kind, where, value)                                              \
+    do {                                                                       \
+        term put_ = (value);                                                   \
+        switch (kind) {                                                        \
+        case KIND_X0: x0 = put_; break;                                        \
+        case KIND_X1: x1 = put_; break;                                        \
+        case KIND_X2: x2 = put_; break;                                        \
+        case KIND_X3: x3 = put_; break;                                        \
+        case KIND_X4: x4 = put_; break;                                        \
+        case KIND_X5: x5 = put_; break;                                        \
+        case KIND_X: *(term *)((char *)S + (where)) = put_; break;             \
+        default: *(term *)((char *)E + (where)) = put_; break;                 \
+        }                                                                      \
+    } while (0)
 
 #endif

@@ -53,7 +53,12 @@ PRESERVE_NONE long next(PARAMS);
         __asm__("leaq " #symbol "(%%rip), %0" : "=r"(near_));                  \
         near_;                                                                 \
     })
+/* What a stub goes to (t1_entry.gen.c) finds it in S. */
+#ifdef T1_ENTRY
+#define SELF (S->self)
+#else
 #define SELF NEAR(self)
+#endif
 #define RET_ADDR NEAR(ret)
 #define VARY(i) (NEAR(vary)[i])
 
@@ -80,6 +85,7 @@ PRESERVE_NONE long next(PARAMS);
 PRESERVE_NONE long t1_gc(PARAMS);
 PRESERVE_NONE long t1_slow_failed(PARAMS);
 PRESERVE_NONE long t1_raise(PARAMS);
+PRESERVE_NONE long t1_function_clause(PARAMS);
 PRESERVE_NONE long t1_bif_failed(PARAMS);
 PRESERVE_NONE long t1_yield(PARAMS);
 

@@ -36,6 +36,18 @@ void *os_reserve(size_t bytes);
 int os_commit(void *p, size_t bytes);
 void os_decommit(void *p, size_t bytes);
 
+/*
+ * Memory for code made at run time: the same pages at two addresses. NULL, or
+ * a static text that says why there is none. After writing, os_code_written().
+ */
+struct os_code {
+    uint8_t *run;                       /* read and execute */
+    uint8_t *write;                     /* read and write */
+    size_t bytes;
+};
+const char *os_code_window(struct os_code *w);
+void os_code_written(void);
+
 /* The emergency console: crash reports, erlang:display. Whole lines. */
 void os_console(const char *s, size_t n);
 

@@ -467,7 +467,7 @@ static void publish(struct code *c)
         export_stub_init(e);
     }
     for (uint32_t i = 0; i < c->nfuns; i++)
-        c->funs[i]->addr = c->fun_addrs[i];
+        fun_lead_to(c->funs[i], c->fun_addrs[i]);
 }
 
 /* Calls no longer arrive in c; who is in it stays there. */
@@ -515,7 +515,7 @@ void code_install_pending(struct code *c)
     m->on_load_pending = c;
     /* Funs that on_load makes must work while the exports are the old ones. */
     for (uint32_t i = 0; i < c->nfuns; i++)
-        c->funs[i]->addr = c->fun_addrs[i];
+        fun_lead_to(c->funs[i], c->fun_addrs[i]);
 }
 
 void code_unlink(struct code *c)
@@ -535,13 +535,8 @@ void code_unlink(struct code *c)
 
 void code_free(struct code *c)
 {
-    struct nif_entry *nif, *next;
-
     code_unlink(c);
-    for (nif = c->nifs; nif; nif = next) {
-        next = nif->next;
-        vm_free(nif);
-    }
+    code_memory_free(c);
     vm_free(c->strings);
     if (c->literals)
         literal_area_free(c->literals);
@@ -555,6 +550,5 @@ void code_free(struct code *c)
     vm_free(c->fun_addrs);
     vm_free(c->imports);
     vm_free(c->catches);
-    vm_free(c->base);
     vm_free(c);
 }

@@ -21,13 +21,16 @@ enum run_end { RUN_YIELD, RUN_WAIT, RUN_EXIT };
 struct sched {
     struct proc *p;             /* running, or NULL */
     term a[4];                  /* operands of SLOW callees */
+    term operand[6];            /* of an instance that native code has not */
     code_ptr self;              /* the instruction that took a cold path */
     size_t gc_bytes;            /* ... wants so much heap */
     uint32_t live;              /* ... with so many x registers alive */
     code_ptr fail;              /* ... goes to this label if it fails; NULL: raises */
     struct export *bif;         /* ... is a call of this BIF */
+    const struct nif_entry *nif;    /* the one that is called (op/code.h) */
     struct export *bif_send;    /* erlang:'!'/2, for the send instruction */
     int64_t fcalls;             /* reductions left, while in a cold path */
+    double fconv;               /* slow_fconv's result */
     enum run_end end;           /* why a process gave the scheduler back */
     int64_t reds_kept;          /* taken from FCALLS to make an entry look */
     code_ptr stress_done;       /* stress builds: collected for this one */

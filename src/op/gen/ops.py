@@ -12,21 +12,25 @@ A definition in a .tab file:
     }
 
 Roles: src (read), dst (written), reg (both): a place; an instance exists for
-each combination of kinds in COMBOS, and one with every place generic (G).
-u: a constant word; native code has it in 31 bits, but for the generic instance.
+each combination of kinds in COMBOS, and one for what is not there: the
+interpreter's has every place generic (G), the one of native code every place
+in an x register in memory, where the loader moves them first.
+u: a constant word; native code has it in 31 bits, but for that last instance.
 p: a constant of 64 bits (an address). label: an address in the same code.
 y: the byte offset of a y register. fr: a float register.
 
 Flags: ret (pushes a return address: what follows the instruction is aligned),
-vary (operands of its own follow the declared ones), interpreted, native (the
-other back end has no use for it).
+vary (operands of its own follow the declared ones), entry (native code jumps to
+it from a stub, with the operand in S->a[0]), interpreted, native (the other
+back end has no use for it).
 
 Kinds: 0-5 an x register in a machine register, X another x register, Y a y
 register; constants: S a small and C another word, of 31 bits, J one of 64; G
 any of them, told by two operand words. The interpreter takes S, C, J as one.
 
 Writes op.gen.h (enum op), t0.gen.c (the interpreter's instances and the tables
-of the loader) and t1.gen.c (the functions that become stencils; stencils.py).
+of the loader), t1.gen.c (the functions that become stencils; stencils.py) and
+t1_entry.gen.c (what the stubs of native code go to).
 """
 import os
 import re
@@ -46,7 +50,8 @@ class Op:
         self.body, self.where = body, where
         self.places = [i for i, (r, _) in enumerate(operands) if r in PLACES]
         self.generic = "G" * len(self.places)
-        self.kinds = {self.generic}
+        self.memory = "X" * len(self.places)
+        self.kinds = set()
 
 
 def parse(path):
@@ -82,6 +87,7 @@ class T0:
     u = wide = "((uintptr_t)HOLE({k}))"
     label = "((code_ptr)HOLE({k}))"
     jump = "JUMP((code_ptr)HOLE({k}))"
+    all_memory_is_wide = False
     generic = "HOLE({k}), HOLE({k1})"
     length = "    enum {{ LENGTH = {n} }};\n"
 
@@ -97,8 +103,13 @@ class T1:
     wide = "WIDE({k})"
     label = "((code_ptr)WIDE({k}))"
     jump = "MUSTTAIL return j{k}(ARGS)"
-    generic = "(uintptr_t)h{k}, WIDE({k1})"
+    all_memory_is_wide = True
     length = ""
+
+
+class Entry(T1):
+    """What a stub goes to: the one operand is in S->a[0], and self in S."""
+    wide = "S->a[0]"
 
 
 def instance(op, kinds, tier):
@@ -127,8 +138,8 @@ def instance(op, kinds, tier):
             k += WORDS[kind]
             continue
         if role == "u":
-            generic = kinds == op.generic and op.places
-            read[name] = form(tier.wide if generic else tier.u)
+            wide = tier.all_memory_is_wide and kinds == op.memory and op.places
+            read[name] = form(tier.wide if wide else tier.u)
         elif role == "p":
             read[name] = form(tier.wide)
         elif role == "label":
@@ -153,8 +164,10 @@ def instance(op, kinds, tier):
     left = re.search(r"(?<!%)%[a-z]\w*", re.sub(r'"[^"]*"', "", body))
     if left and left[0][1:] in dict((n, 0) for _, n in op.operands):
         sys.exit(f"{op.where}: {left[0]} can't be used like that")
-    next_ = "NEXT_RET" if "ret" in op.flags else "NEXT"
-    return tier.length.format(n=k) + body + f"\n    {next_};\n", k
+    ends = re.search(r"^    (JUMP\([^;]*|RAISE\w*\([^;]*|RAISE|return .*);\s*\Z", body, re.M)
+    if not ends:
+        body += "\n    " + ("NEXT_RET;" if "ret" in op.flags else "NEXT;")
+    return tier.length.format(n=k) + body + "\n", k
 
 
 def pack(kinds):
@@ -188,7 +201,7 @@ write("op.gen.h", "\n".join([made, "enum op {"] +
 t0 = [made, '#include "op/t0.h"', ""]
 table, infos = [], []
 for op in ops:
-    plain = {re.sub("[SJ]", "C", kinds) for kinds in op.kinds}
+    plain = {re.sub("[SJ]", "C", kinds) for kinds in op.kinds} | {op.generic}
     if "native" in op.flags:
         plain = {op.generic}
     first = len(table)
@@ -205,13 +218,21 @@ t0 += ["const struct op_instance t0_instances[] = {"] + table + ["};"]
 t0 += ["const struct op_info op_infos[OP_COUNT] = {"] + infos + ["};"]
 write("t0.gen.c", "\n".join(t0) + "\n")
 
-# Native code. The name tells stencils.py which instance a function is.
+# Native code. The name tells stencils.py which instance a function is. A move
+# from anywhere to memory and back is what the others fall back on.
 t1 = [made, '#include "op/t1.h"', ""]
+entries = [made, "#define T1_ENTRY", '#include "op/t1.h"', ""]
+by_name["move"].kinds |= {k + "X" for k in CODES[:-1]} | {"X" + k for k in "012345XY"}
 for op in ops:
     if "interpreted" in op.flags:
         continue
-    for kinds in sorted(op.kinds):
+    if "entry" in op.flags:
+        body, words = instance(op, "", Entry)
+        entries.append(f"PRESERVE_NONE long t1_{op.name}(PARAMS)\n{{\n{body}}}\n")
+        continue
+    for kinds in sorted(op.kinds | {op.memory}):
         body, words = instance(op, kinds, T1)
         t1.append(f"PRESERVE_NONE long st_{ops.index(op)}_{pack(kinds):x}_"
                   f"{words}_{op.name}_{kinds or 'N'}(PARAMS)\n{{\n{body}}}\n")
 write("t1.gen.c", "\n".join(t1) + "\n")
+write("t1_entry.gen.c", "\n".join(entries) + "\n")

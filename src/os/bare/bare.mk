@@ -46,7 +46,7 @@ BARE_CHECK = @! llvm-objdump-19 -d --no-show-raw-insn $@ | \
 # The VM: the sources of bin/ling but for what is Linux's.
 BARE_VM_SRC := $(filter-out src/fs/posix.c,$(VM_SRC)) src/os/bare/main.c
 BARE_VM_OBJ := $(patsubst src/%,$(BARE)/%.o,$(BARE_VM_SRC)) \
-    $(BARE)/gen/bifs.gen.o $(patsubst $(OBJ)/%,$(BARE)/%,$(OP_OBJ) $(DEP_OBJ))
+    $(BARE)/gen/bifs.gen.o $(patsubst $(OBJ)/%,$(BARE)/%,$(OP_OBJ) $(DEP_OBJ)) $(T1_OBJ)
 
 $(BARE_VM_OBJ): $(GEN)/atoms.gen.h $(GEN)/op.gen.h $(MUSL_OUT)/.headers $(BARE)/include/zlib.h
 $(BARE_VM_OBJ): BARE_CODE += -DNDEBUG -isystem $(BARE)/include

@@ -10,6 +10,7 @@
 
 #include "fs/memfs.h"
 #include "io/port.h"
+#include "op/code.h"
 #include "os/bare/bare.h"
 #include "os/os.h"
 #include "vm/boot.h"
@@ -62,6 +63,8 @@ int main(int argc, char **argv)
     int err;
 
     os_set_signal(SIGTERM, OS_SIGNAL_HANDLE);
+    if (!guest_info->code_bytes)
+        code_interpret();
     boot_init();
     if (!memfs_init(image_header.tree_bytes ? tree : NULL, image_header.tree_bytes))
         vm_fatal(EXIT_IMAGE, "the image's files are damaged; build it again");

@@ -36,6 +36,7 @@ static const char help[] =
 "\n"
 "  -version       version of the Erlang run-time system that ling stands for\n"
 "  -emu_args      say what is started; -emu_args_exit: only say it\n"
+"  +JIT false     interpret, instead of making native code\n"
 "  +hms N         smallest heap of a process, in words\n"
 "  +fnu, +fnl     file names are UTF-8, Latin-1\n"
 "  +pc unicode    what io_lib takes for printable\n"

@@ -34,6 +34,8 @@ _Noreturn void args_fail(const char *fmt, ...) __attribute__((format(printf, 1, 
 
 /* The VM's flags: checked by args_parse, put to use here. */
 void flags_check(const struct args *emulator);
+/* Those that the VM must know before it makes anything. */
+void flags_before_boot(const struct args *e);
 void flags_apply(const struct args *emulator);  /* after boot_init() */
 /* Does a flag ("+hms") take the next argument (or NULL) as its value? */
 bool flag_has_value(const char *flag, const char *next);

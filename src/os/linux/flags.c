@@ -11,6 +11,7 @@
 
 #include "bif/info.h"
 #include "io/io.h"
+#include "op/code.h"
 #include "os/linux/args.h"
 #include "os/linux/linux.h"
 #include "vm/atom.h"
@@ -42,7 +43,7 @@ static const struct flag {
     {"+IOPp", NEXT, IGNORED},   {"+IOPt", NEXT, IGNORED},
     {"+IOp", NEXT, IGNORED},    {"+IOs", NEXT, IGNORED},
     {"+IOt", NEXT, IGNORED},
-    {"+JDdump", NEXT, IGNORED}, {"+JPperf", NEXT, IGNORED},
+    {"+JIT", NEXT, EFFECT},     {"+JDdump", NEXT, IGNORED}, {"+JPperf", NEXT, IGNORED},
     {"+JMsingle", NEXT, IGNORED},
     {"+K", NEXT, IGNORED},      {"+L", NONE, IGNORED},
     {"+n", JOINED, IGNORED},
@@ -164,6 +165,18 @@ static void file_names(const char *flag)
     else if (*s && *s != 'w')
         args_fail("unknown flag %s (ling --help)", flag);
     filename_init(e, w);
+}
+
+void flags_before_boot(const struct args *e)
+{
+    for (int i = 0; i + 1 < e->n; i++) {
+        const char *s = e->v[i];
+
+        if (strcmp(s, "+JIT") == 0 && !boolean(s, e->v[i + 1]))
+            code_interpret();
+        if (flag_has_value(s, e->v[i + 1]))
+            i++;
+    }
 }
 
 #define HEAP_MAX_WORDS ((size_t)1 << 59)

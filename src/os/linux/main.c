@@ -115,6 +115,7 @@ int main(int argc, char **argv)
     os_set_signal(SIGTERM, OS_SIGNAL_HANDLE);
     vfs = &vfs_posix;
 
+    flags_before_boot(&c.emulator);
     boot_init();
     flags_apply(&c.emulator);
     spawn_init();

@@ -1,0 +1,308 @@
+#!/usr/bin/env python3
+"""Turn the compiled instances of t1.gen.c into stencils.
+
+usage: stencils.py ASSEMBLY ASSEMBLER OUT.c
+       stencils.py ASSEMBLY OUT.s       the same rules, for functions that stay
+
+1. Each function of the assembly text is cut in two: the hot part, straight on
+   from its entry to `next`, where it falls through to the instruction after it;
+   and the cold part, everything else, which the loader puts elsewhere.
+2. The assembler (a command that takes INPUT -o OUTPUT) makes an object of it.
+3. Its bytes and relocations become the tables that op/native.c copies from.
+
+The compiler saves rbp, which its convention gives to the caller; here nobody
+wants it kept (t1_call does for the C that enters), so that goes.
+
+What a stencil assumes is checked, and a function that breaks it named: no use
+of the C stack; no reference to anything but the symbols of op/t1.h, and
+functions of the VM; no address of 32 bits but operands.
+"""
+import re
+import struct
+import subprocess
+import sys
+
+if len(sys.argv) == 3:
+    with open(sys.argv[2], "w") as f:
+        for line in open(sys.argv[1]):
+            if re.match(r"\s*(push|pop)q\s+%rbp\b", line):
+                continue
+            if re.match(r"\s*(push|pop)|[^#]*%rsp", line):
+                sys.exit(f"stencils.py: {sys.argv[1]} uses the C stack: {line.strip()}")
+            f.write(line)
+    sys.exit()
+source, assembler, out = sys.argv[1], sys.argv[2].split(), sys.argv[3]
+
+INVERSE = {}
+for a, b in (("e", "ne"), ("l", "ge"), ("g", "le"), ("b", "ae"), ("a", "be"),
+             ("s", "ns"), ("o", "no"), ("p", "np")):
+    INVERSE["j" + a], INVERSE["j" + b] = "j" + b, "j" + a
+
+
+class Block:
+    def __init__(self, label):
+        self.label = label
+        self.lines = []         # (mnemonic, operands)
+        self.after = None       # where it falls through to: a Block or None
+
+
+def functions(path):
+    """(name, blocks) of each function of the assembly text."""
+    name = None
+    for line in open(path):
+        line = line.split("#")[0].strip()
+        if not line:
+            continue
+        if m := re.match(r"(st_\w+):$", line):
+            name, blocks = m[1], [Block(".L" + m[1])]
+        elif line.startswith(".Lfunc_end"):
+            if name:
+                yield name, blocks
+            name = None
+        elif m := re.match(r"(\.L\w+):$", line):
+            if name:
+                blocks.append(Block(m[1]))
+        elif name and not line.startswith("."):
+            mnemonic, _, operands = line.partition("\t")
+            if operands == "%rbp" and mnemonic in ("pushq", "popq"):
+                continue
+            blocks[-1].lines.append((mnemonic.strip(), operands.strip()))
+            if mnemonic.startswith("j") and mnemonic not in ("jmp", "jmpq"):
+                blocks.append(Block(f".L{name}_{len(blocks)}"))
+
+
+def leaves(block):
+    return block.lines and block.lines[-1][0] in ("jmp", "jmpq", "retq", "ud2")
+
+
+def check(name, blocks):
+    for block in blocks:
+        for mnemonic, operands in block.lines:
+            if mnemonic.startswith(("push", "pop")) or "%rsp" in operands:
+                sys.exit(f"stencils.py: {name} uses the C stack: {mnemonic} {operands}")
+
+
+def parts(name, blocks):
+    """The lines of the hot and the cold part."""
+    check(name, blocks)
+    by_label = {b.label: b for b in blocks}
+    for block, after in zip(blocks, blocks[1:] + [None]):
+        if not leaves(block):
+            if after is None:
+                sys.exit(f"stencils.py: {name} runs off its end")
+            block.after = after
+
+    # A jump to a block that only jumps on goes straight there.
+    def target(label):
+        for _ in range(len(blocks)):
+            b = by_label.get(label)
+            while b and not b.lines and b.after:
+                b = b.after
+            if not b or len(b.lines) != 1 or b.lines[0][0] != "jmp":
+                break
+            label = b.lines[0][1]
+        return label
+    for block in blocks:
+        block.lines = [(m, target(o) if m.startswith("j") and not o.startswith("*") else o)
+                       for m, o in block.lines]
+
+    hot, placed = [], set()
+    block = blocks[0]
+    while True:
+        placed.add(block)
+        hot.append(f"{block.label}:")
+        lines, after = block.lines, block.after
+        if after:
+            last = lines[-1] if lines else ("", "")
+            onward = target(after.label)
+            if last[1] == "next" and last[0] in INVERSE:
+                # Away from here unless it goes on; what is left is cold.
+                hot += [f"\t{m}\t{o}" for m, o in lines[:-1]]
+                hot.append(f"\t{INVERSE[last[0]]}\t{onward}")
+                break
+            hot += [f"\t{m}\t{o}" for m, o in lines]
+            if onward == "next":
+                break
+            if after in placed:
+                hot.append(f"\tjmp\t{after.label}")
+                break
+            block = after
+            continue
+        hot += [f"\t{m}\t{o}" for m, o in lines[:-1]]
+        m, o = lines[-1]
+        if (m, o) == ("jmp", "next"):
+            break
+        if m == "jmp" and o in by_label and by_label[o] not in placed:
+            block = by_label[o]
+            continue
+        hot.append(f"\t{m}\t{o}")
+        break
+
+    cold = []
+    rest = [b for b in blocks if b not in placed]
+    for block, following in zip(rest, rest[1:] + [None]):
+        cold.append(f"{block.label}:")
+        cold += [f"\t{m}\t{o}" for m, o in block.lines]
+        if block.after and block.after is not following:
+            cold.append(f"\tjmp\t{target(block.after.label)}")
+    return hot, drop_unreached(cold, hot)
+
+
+def drop_unreached(cold, hot):
+    """Blocks of the cold part that jumps were threaded past."""
+    while True:
+        used = set(re.findall(r"\.L\w+", "\n".join(
+            l for l in hot + cold if not l.endswith(":"))))
+        kept, keep, falls = [], False, False
+        for line in cold:
+            if line.endswith(":"):
+                keep = falls or line[:-1] in used
+            if keep:
+                kept.append(line)
+                if not line.endswith(":"):
+                    falls = not re.match(r"\t(jmp|jmpq|retq|ud2)\b", line)
+        if kept == cold:
+            return cold
+        cold = kept
+
+
+def read_elf(path):
+    """(section bytes by name, symbols by name, relocations by section name)"""
+    data = open(path, "rb").read()
+    shoff, = struct.unpack_from("<Q", data, 0x28)
+    shentsize, shnum, shstrndx = struct.unpack_from("<HHH", data, 0x3a)
+    if shnum == 0:
+        shnum, = struct.unpack_from("<Q", data, shoff + 0x20)
+    if shstrndx == 0xffff:
+        shstrndx, = struct.unpack_from("<I", data, shoff + 0x28)
+    headers = [struct.unpack_from("<IIQQQQIIQQ", data, shoff + i * shentsize)
+               for i in range(shnum)]
+
+    def text(section, at):
+        start = headers[section][4] + at
+        return data[start:data.index(b"\0", start)].decode()
+    names = [text(shstrndx, h[0]) for h in headers]
+    sections = {n: data[h[4]:h[4] + h[5]] for n, h in zip(names, headers)}
+    symtab = names.index(".symtab")
+    symbols = []
+    for at in range(headers[symtab][4], headers[symtab][4] + headers[symtab][5], 24):
+        name, info, _, shndx, value, _ = struct.unpack_from("<IBBHQQ", data, at)
+        kind = info & 15
+        symbols.append((names[shndx] if kind == 3 else text(headers[symtab][6], name),
+                        names[shndx] if 0 < shndx < 0xff00 else None, value, kind))
+    relocs = {}
+    for n, h in zip(names, headers):
+        if h[1] == 4:
+            relocs[names[h[7]]] = [struct.unpack_from("<QQq", data, at)
+                                   for at in range(h[4], h[4] + h[5], 24)]
+    return sections, symbols, relocs
+
+
+ABS64, PC32, PLT32, ABS32, ABS32S = 1, 2, 4, 10, 11
+WHATS = ["NEXT", "SELF", "RET", "VARY", "HOT", "COLD"]
+
+stencils = []
+text = {"hot": [], "cold": []}
+for name, blocks in functions(source):
+    n = len(stencils)
+    _, op, kinds, words, title = name.split("_", 4)
+    hot, cold = parts(name, blocks)
+    text["hot"] += [f"hot{n}:"] + hot
+    text["cold"] += [f"cold{n}:"] + cold
+    stencils.append((title, int(op), int(kinds, 16), int(words)))
+with open(out + ".s", "w") as f:
+    for part in ("hot", "cold"):
+        f.write(f'\t.section .{part},"ax",@progbits\n' + "\n".join(text[part]) +
+                f"\n{part}{len(stencils)}:\n")
+subprocess.run(assembler + [out + ".s", "-o", out + ".o"], check=True)
+sections, symbols, relocs = read_elf(out + ".o")
+
+start = {"hot": {}, "cold": {}}
+for name, section, value, _ in symbols:
+    if m := re.match(r"(hot|cold)(\d+)$", name):
+        start[m[1]][int(m[2])] = value
+runtime = {}
+all_bytes = bytearray()
+rows, reloc_rows = [], []
+
+
+def reloc_row(title, part, offset, kind, symbol, addend, n):
+    """A C initializer of struct stencil_reloc."""
+    name, section, value, symbol_kind = symbol
+    cold = "1" if part == "cold" else "0"
+    if symbol_kind == 3 or section:
+        # A local jump between the parts.
+        target = section[1:]
+        what, addend = target.upper(), addend + value - start[target][n]
+        if kind not in (PC32, PLT32):
+            sys.exit(f"stencils.py: {title} takes the address of its own code")
+        return f"{{{offset}, {cold}, REL_PC32, TO_{what}, {addend}}}"
+    if m := re.match(r"([hsjw])(\d+)$", name):
+        width = {"h": (ABS32, ABS32S), "s": (ABS32, ABS32S), "j": (PC32, PLT32),
+                 "w": (ABS64,)}[m[1]]
+        if kind not in width:
+            sys.exit(f"stencils.py: {title} has {name} by relocation {kind}")
+        c = {"h": "REL_ABS32", "s": "REL_ABS32", "j": "REL_PC32", "w": "REL_ABS64"}[m[1]]
+        return f"{{{offset}, {cold}, {c}, {m[2]}, {addend}}}"
+    if kind not in (PC32, PLT32):
+        sys.exit(f"stencils.py: {title} has {name} by relocation {kind}")
+    if name.upper() in WHATS:
+        return f"{{{offset}, {cold}, REL_PC32, TO_{name.upper()}, {addend}}}"
+    if kind != PLT32:
+        sys.exit(f"stencils.py: {title} refers to {name}, which is no function")
+    index = runtime.setdefault(name, len(runtime))
+    return f"{{{offset}, {cold}, REL_PC32, TO_RUNTIME + {index}, {addend}}}"
+
+
+by_place = {"hot": [[] for _ in stencils], "cold": [[] for _ in stencils]}
+for part in ("hot", "cold"):
+    starts = [start[part][i] for i in range(len(stencils) + 1)]
+    i = 0
+    for offset, info, addend in sorted(relocs.get("." + part, [])):
+        while starts[i + 1] <= offset:
+            i += 1
+        by_place[part][i].append((offset - starts[i], info & 0xffffffff,
+                                  symbols[info >> 32], addend))
+for n, (title, op, kinds, words) in enumerate(stencils):
+    first = len(reloc_rows)
+    at = len(all_bytes)
+    sizes = []
+    for part in ("hot", "cold"):
+        code = sections["." + part][start[part][n]:start[part][n + 1]]
+        all_bytes += code
+        sizes.append(len(code))
+        reloc_rows += [reloc_row(title, part, *r, n) for r in by_place[part][n]]
+    rows.append(f"    {{{op}, {kinds:#x}, {at}, {first}, {sizes[0]}, {sizes[1]}, "
+                f"{len(reloc_rows) - first}, {words}}}, /* {title} */")
+
+# (op, kinds) to stencil: open addressing, as native.c looks it up.
+bits = (2 * len(stencils)).bit_length()
+table = [0xffff] * (1 << bits)
+for n, (_, op, kinds, _) in enumerate(stencils):
+    i = ((op << 32 | kinds) * 0x9e3779b97f4a7c15 & (1 << 64) - 1) >> (64 - bits)
+    while table[i] != 0xffff:
+        i = (i + 1) % len(table)
+    table[i] = n
+
+
+def numbers(values, per_line=24):
+    values = [str(v) for v in values]
+    return "\n".join("    " + ", ".join(values[i:i + per_line]) + ","
+                     for i in range(0, len(values), per_line))
+
+
+with open(out, "w") as f:
+    f.write('/* Made by stencils.py from the compiled instances. */\n#include "op/stencil.h"\n\n')
+    for name in runtime:
+        f.write(f"extern char {name}[];\n")
+    f.write(f"\nconst uint8_t stencil_bytes[] = {{\n{numbers(all_bytes)}\n}};\n"
+            "const struct stencil_reloc stencil_relocs[] = {\n    " +
+            ",\n    ".join(reloc_rows) + "\n};\n"
+            "const struct stencil stencils[] = {\n" + "\n".join(rows) + "\n};\n"
+            f"const uint32_t stencil_count = {len(stencils)};\n"
+            f"const unsigned stencil_table_bits = {bits};\n"
+            f"const uint16_t stencil_table[] = {{\n{numbers(table)}\n}};\n"
+            "const void *const stencil_runtime[] = {\n    " +
+            ", ".join(runtime) + "\n};\n")
+print(f"{len(stencils)} stencils, {sum(len(s) for s in (sections['.hot'], sections['.cold']))} bytes, "
+      f"{len(reloc_rows)} relocations, {len(runtime)} functions called")

@@ -1,0 +1,42 @@
+/*
+ * native.h - native code: what the loader and the stubs need of it.
+ *
+ * While a module is translated its words are records:
+ *
+ *    header, operand words ..., [words of its own operands, if vary]
+ *
+ * A header is a stencil's index | back << 16 | vary << 32. back: words back to
+ * the record where the instruction begins, when others bring its operands to
+ * memory first. vary: how many words of its own operands follow.
+ */
+#ifndef OP_NATIVE_H
+#define OP_NATIVE_H
+
+#include "op/loader.h"
+
+/* Once. NULL, or why there can be no native code. */
+const char *native_init(void);
+/* The instruction in l->op...: its record. False after load_fail. */
+bool native_end(struct loader *l);
+/* All records to code->base; l->offset then tells where each one went. */
+bool native_finish(struct loader *l);
+
+/*
+ * Code that leaves `self` in S->self and `what` in S->a[0] and goes to `to`, a
+ * function of the same convention. NULL: the window is full.
+ */
+code_ptr native_stub(const void *what, code_ptr self, const void *to);
+void native_stub_free(code_ptr stub);
+const void *native_stub_what(code_ptr stub);
+
+/* Where stubs go (t1_entry.gen.c): never called, only jumped to. */
+extern char t1_bif_stub[], t1_nif_entry[], t1_undef_stub[], t1_undef_fun_stub[],
+    t1_apply_list[], t1_apply_fun[], t1_process_end[];
+
+/* Let the code at entry (of at least 5 bytes) begin with a jump to `to`. */
+void native_patch_jump(code_ptr entry, code_ptr to);
+
+/* Run a process from pc; x registers are in S->x. */
+enum run_end native_run(struct sched *S, code_ptr pc);
+
+#endif
