@@ -4,7 +4,8 @@
 T_OUT   := build/test
 T_SRC   := $(filter-out test/erl/test.erl,$(wildcard test/erl/*.erl))
 T_MODS  := $(if $(T),$(T),$(patsubst test/erl/%.erl,%,$(T_SRC)))
-T_BEAM  := $(patsubst test/erl/%.erl,$(T_OUT)/%.beam,$(T_SRC) test/erl/test.erl)
+T_BEAM  := $(patsubst test/erl/%.erl,$(T_OUT)/%.beam,$(T_SRC) test/erl/test.erl) \
+    $(patsubst test/erl/%.S,$(T_OUT)/%.beam,$(wildcard test/erl/*.S))
 comma   := ,
 empty   :=
 space   := $(empty) $(empty)
@@ -14,8 +15,12 @@ $(T_OUT)/%.beam: test/erl/%.erl test/erl/test.hrl $(wildcard test/erl/*.inc)
 	@mkdir -p $(T_OUT)
 	@echo '  $@'; erlc -W0 -o $(T_OUT) $<
 
+$(T_OUT)/%.beam: test/erl/%.S test/asm.escript
+	@mkdir -p $(T_OUT)
+	@echo '  $@'; escript test/asm.escript $< $(T_OUT)
+
 ## check       all tests that finish in minutes (T=module for one of test/erl)
-check: check-c check-stock check-ling check-images check-bare check-compile check-repro
+check: check-c check-stock check-ling check-coverage check-images check-bare check-compile check-repro
 
 check-stock: $(T_BEAM)
 	erl -noshell -pa $(T_OUT) -eval 'test:run($(T_LIST))'

@@ -2,9 +2,10 @@
 %% for themselves.
 -module(boot_bifs).
 -include("test.hrl").
--export([main/0, f/2]).
+-export([main/0, f/2, id/1]).
 
 f(A, B) -> {A, B}.
+id(X) -> X.
 
 main() ->
     files(), ports(), process(), tags(), tables().
@@ -33,8 +34,10 @@ ports() ->
 
 process() ->
     ?is({1, 2}, apply(fun f/2, [1, 2])),
-    F = hd([fun f/2]),
-    ?is({1, 2}, erlang:apply(F, tl([0, 1, 2]))),
+    ?is({1, 2}, erlang:apply(id(fun f/2), id([1, 2]))),
+    ?raises({error, {badarity, {_, [1]}}}, erlang:apply(id(fun f/2), id([1]))),
+    ?raises({error, {badfun, x}}, erlang:apply(id(x), id([1, 2]))),
+    ?raises({error, badarg}, erlang:apply(id(fun f/2), id([1 | 2]))),
     ?is(hello, erlang:send(self(), hello)),
     ?is(hello, receive M -> M after 0 -> none end),
     ?is([], nodes()), ?is([], erlang:nodes([visible, hidden])),
