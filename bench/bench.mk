@@ -1,11 +1,21 @@
 # Measurements.
 
-## bench       boot times of hello.img beside erl (speed of code: not there yet)
-bench: kindling examples
+## bench       programs timed beside stock erl, in turns; boot times of hello.img
+B_OUT  := build/bench
+B_BEAM := $(patsubst bench/erl/%.erl,$(B_OUT)/%.beam,$(wildcard bench/erl/*.erl))
+$(B_OUT)/%.beam: bench/erl/%.erl
+	@mkdir -p $(@D)
+	$(Q)erlc -o $(@D) $<
+bench: bench-code bench-boot
+## bench-code  ... only the programs (BENCH="--only fib,tak --rounds 9")
+bench-code: $(LING) $(B_BEAM)
+	bench/run.py $(BENCH) $(B_OUT)
+## bench-boot  ... only the boot times
+bench-boot: kindling examples
 	bin/kindling build -q -o build/hello.img --run hello_app run $(EX)/hello
 	bench/boot.sh build/hello.img
 ## bench-idle  CPU of an idle shell in every mode
 bench-idle: kindling examples
 	bin/kindling build -q -o build/shell.img --shell $(EX)/compile
 	bench/idle.sh build/shell.img
-.PHONY: bench bench-idle
+.PHONY: bench bench-code bench-boot bench-idle
