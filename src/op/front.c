@@ -701,13 +701,18 @@ static void match_integer(struct loader *l, const struct arg *a)
         bool plain = (flags & (BS_LITTLE | BS_SIGNED)) == 0 ||
                      ((flags & BS_SIGNED) == 0 && bits <= 8);
 
-        emit_begin(l, plain && bits == 8                ? OP_bs_get_int8
-                      : plain && bits > 0 && bits <= 56 ? OP_bs_get_uint
-                                                        : OP_bs_get_int);
+        bool fixed = plain && (bits == 8 || bits == 16 || bits == 24 || bits == 32);
+
+        emit_begin(l, !plain || bits == 0 || bits > 56 ? OP_bs_get_int
+                      : bits == 8                      ? OP_bs_get_int8
+                      : bits == 16                     ? OP_bs_get_uint16
+                      : bits == 24                     ? OP_bs_get_uint24
+                      : bits == 32                     ? OP_bs_get_uint32
+                                                       : OP_bs_get_uint);
         emit_label(l, label_of(a[0]));
         emit_u(l, a[2].value);
         emit_place(l, a[1]);
-        if (!(plain && bits == 8))
+        if (!fixed)
             emit_u(l, bits);
         if (!(plain && bits > 0 && bits <= 56))
             emit_u(l, flags);
@@ -1534,7 +1539,7 @@ static bool translate(struct front *f)
         emit_end(l);
         break;
     }
-    case G_bs_get_utf8: bs_utf(l, OP_bs_get_utf, a, 8, a[3], &a[4]); break;
+    case G_bs_get_utf8: emit_test2(l, OP_bs_get_utf8, fail, a[1], a[4]); break;
     case G_bs_get_utf16: bs_utf(l, OP_bs_get_utf, a, 16, a[3], &a[4]); break;
     case G_bs_get_utf32: bs_utf(l, OP_bs_get_utf, a, 32, a[3], &a[4]); break;
     case G_bs_skip_utf8: bs_utf(l, OP_bs_skip_utf, a, 8, a[3], NULL); break;

@@ -59,6 +59,21 @@
 #define DEAD_X1_TO_X5                                                          \
     __asm__ volatile("" : "=r"(x1), "=r"(x2), "=r"(x3), "=r"(x4), "=r"(x5))
 
+static inline uint32_t load_be16(const uint8_t *p)
+{
+    uint16_t v;
+
+    memcpy(&v, p, sizeof v);
+    return __builtin_bswap16(v);
+}
+static inline uint32_t load_be32(const uint8_t *p)
+{
+    uint32_t v;
+
+    memcpy(&v, p, sizeof v);
+    return __builtin_bswap32(v);
+}
+
 #define KEEP_INTEGER(v) __asm__("" : "+r"(v))
 
 #ifdef STRESS

@@ -345,6 +345,12 @@ SLOW bool slow_bs_match_string(struct sched *S)
 {
     return bs_match_string(S->a[0], (const uint8_t *)S->a[2], S->a[1]);
 }
+SLOW term slow_bs_get_utf8(struct sched *S)
+{
+    int64_t c = bs_get_utf8(S->a[0]);
+
+    return c < 0 ? THE_NON_VALUE : small_make(c);
+}
 SLOW term slow_bs_get_utf(struct sched *S)
 {
     unsigned flags = (unsigned)S->a[2];

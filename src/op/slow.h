@@ -106,6 +106,7 @@ SLOW term slow_bs_get_integer(struct sched *S);
 SLOW term slow_bs_get_float(struct sched *S);
 SLOW term slow_bs_get_binary(struct sched *S);
 SLOW bool slow_bs_match_string(struct sched *S);
+SLOW term slow_bs_get_utf8(struct sched *S);
 SLOW term slow_bs_get_utf(struct sched *S);
 enum bs_put {
     BS_PUT_INTEGER, BS_PUT_FLOAT, BS_PUT_BINARY, BS_PUT_UTF8, BS_PUT_UTF16,

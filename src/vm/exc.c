@@ -84,18 +84,15 @@ static uint32_t walk(struct proc *p, code_ptr pc, code_ptr *pcs, uint32_t max)
 {
     const term *sp = p->heap.stop, *end = p->heap.hend;
     uint32_t n = 0;
-    struct code *c = code_find(pc);
-    const struct frame_row *row = c ? code_row(c, pc) : NULL;
-    size_t frame = row ? row->frame : 0;
+    struct code *c;
+    size_t frame = code_frame(pc, &c);
     code_ptr last = pc;
 
     while (n < max && sp + frame < end) {
         code_ptr ret = (code_ptr)(uintptr_t)sp[frame];
 
         sp += frame + 1;
-        c = code_find(ret - 1);
-        row = c ? code_row(c, ret - 1) : NULL;
-        frame = row ? row->frame : 0;
+        frame = code_frame(ret - 1, &c);
         if (c && ret != last)
             pcs[n++] = ret - 1;
         last = ret;

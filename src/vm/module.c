@@ -325,11 +325,37 @@ struct code *code_find(code_ptr pc)
     return (uintptr_t)pc - (uintptr_t)c->base < c->bytes ? c : NULL;
 }
 
+/* Frames asked for lately, by pc; forgotten when code comes or goes. */
+#define FRAMES_KEPT 256
+static struct kept_frame {
+    code_ptr pc;
+    struct code *code;
+    uint32_t frame;
+} frames_kept[FRAMES_KEPT];
+
+static void frames_forget(void) { memset(frames_kept, 0, sizeof frames_kept); }
+
+uint32_t code_frame(code_ptr pc, struct code **c)
+{
+    uintptr_t at = (uintptr_t)pc;
+    struct kept_frame *k = &frames_kept[(at >> 3 ^ at >> 11) % FRAMES_KEPT];
+
+    if (k->pc != pc) {
+        struct code *found = code_find(pc);
+        const struct frame_row *row = found ? code_row(found, pc) : NULL;
+
+        *k = (struct kept_frame){pc, found, row ? row->frame : 0};
+    }
+    *c = k->code;
+    return k->frame;
+}
+
 void code_index_add(struct code *c)
 {
     struct module_table *t = vm.modules;
     size_t i;
 
+    frames_forget();
     if (code_find(c->base) == c)
         return;
     t->ranges = array_room(t->ranges, t->nranges, &t->ranges_size, sizeof *t->ranges);
@@ -344,6 +370,7 @@ void code_index_remove(struct code *c)
     struct module_table *t = vm.modules;
     size_t i = ranges_upto((uintptr_t)c->base);
 
+    frames_forget();
     if (i == 0 || t->ranges[i - 1] != c)
         return;
     memmove(t->ranges + i - 1, t->ranges + i, (t->nranges - i) * sizeof *t->ranges);

@@ -151,6 +151,11 @@ struct module *module_next(size_t *i);
 struct code *code_find(code_ptr pc);
 struct func *code_func(struct code *c, code_ptr pc);
 const struct frame_row *code_row(struct code *c, code_ptr pc);
+/*
+ * Words of the frame at pc, and the code it lies in (NULL: none; then 0). What
+ * was asked for is remembered: raising asks for the same few again and again.
+ */
+uint32_t code_frame(code_ptr pc, struct code **c);
 
 /* Catch entries: handler address and the y register that holds the catch. */
 struct catch_entry { code_ptr handler; uint32_t y; };

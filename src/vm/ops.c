@@ -235,8 +235,10 @@ bool term_eq_slow(term a, term b)
                     equal = false;
                     goto out;
                 }
-                wstack_push(&todo, x[0]);
-                wstack_push(&todo, y[0]);
+                wstack_push2(&todo, x[1], y[1]);
+                a = x[0];
+                b = y[0];
+                continue;
             }
             a = x[1];
             b = y[1];
@@ -260,16 +262,21 @@ bool term_eq_slow(term a, term b)
         if (r < 0) {
             const term *x = boxed_ptr(a), *y = boxed_ptr(b);
 
-            for (size_t i = n + 1; i-- > first;) {
-                if (x[i] == y[i])
+            /* The last part goes on here, the others later. */
+            a = b = TERM_NIL;
+            for (; first <= n; first++) {
+                if (x[first] == y[first])
                     continue;
-                if (term_is_imm(x[i]) || term_is_imm(y[i])) {
+                if (term_is_imm(x[first]) || term_is_imm(y[first])) {
                     equal = false;
                     goto out;
                 }
-                wstack_push(&todo, x[i]);
-                wstack_push(&todo, y[i]);
+                if (a != b)
+                    wstack_push2(&todo, a, b);
+                a = x[first];
+                b = y[first];
             }
+            continue;
         }
     next:
         if (todo.n == 0)

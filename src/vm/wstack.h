@@ -33,6 +33,13 @@ static inline void wstack_push(struct wstack *s, term t)
         wstack_grow(s);
     s->base[s->n++] = t;
 }
+static inline void wstack_push2(struct wstack *s, term a, term b)
+{
+    if (unlikely(s->n + 2 > s->size))
+        wstack_grow(s);
+    s->base[s->n++] = a;
+    s->base[s->n++] = b;
+}
 static inline term wstack_pop(struct wstack *s)
 {
     assert(s->n > 0);
