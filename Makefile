@@ -122,7 +122,7 @@ PREFIX ?= /usr/local
 ## install     programs and man pages to PREFIX (/usr/local)
 install: kindling
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/man/man1
-	install -m 755 bin/kindling bin/tender bin/ling.elf $(DESTDIR)$(PREFIX)/bin
+	install -m 755 bin/kindling bin/tender bin/ling.elf bin/kindling.beam $(DESTDIR)$(PREFIX)/bin
 	install -m 644 $(wildcard doc/man/*.1) $(DESTDIR)$(PREFIX)/share/man/man1
 
 # Runs where there is only Erlang: kindling and tender are static.

@@ -20,7 +20,7 @@ $(T_OUT)/%.beam: test/erl/%.S test/asm.escript
 	@echo '  $@'; escript test/asm.escript $< $(T_OUT)
 
 ## check       all tests that finish in minutes (T=module for one of test/erl)
-check: check-c check-stock check-ling check-coverage check-images check-bare check-compile check-repro
+check: check-c check-stock check-ling check-coverage check-images check-bare check-bake check-compile check-repro
 
 check-stock: $(T_BEAM)
 	erl -noshell -pa $(T_OUT) -eval 'test:run($(T_LIST))'
@@ -38,7 +38,7 @@ check-ling: $(LING) $(T_BEAM)
 T_HOSTED := port_spawn file_raw $(patsubst test/erl/%.erl,%,$(wildcard test/erl/nif_*.erl))
 T_IMAGE_LIST := [$(subst $(space),$(comma),$(strip $(filter-out $(T_HOSTED),$(T_MODS))))]
 KVM := $(if $(wildcard /dev/kvm),kvm)
-$(T_OUT).img: $(T_BEAM) bin/kindling bin/tender bin/ling.elf
+$(T_OUT).img: $(T_BEAM) bin/kindling bin/tender bin/ling.elf bin/kindling.beam
 	bin/kindling build -q -o $@ --app compiler --file /test=$(T_OUT) \
 	    --eval 'code:add_path("/test"), test:run($(T_IMAGE_LIST)).'
 check-images: bin/tender $(T_OUT).img
@@ -46,12 +46,16 @@ check-images: bin/tender $(T_OUT).img
 	$(if $(KVM),bin/kindling run --on kvm $(T_OUT).img,\
 	    @echo "SKIPPED: no /dev/kvm here, images were not tested on KVM")
 
+# Images that were baked, and their copies; check-long starts 10,000.
+check-bake: kindling
+	test/bake/run.sh
 # Real input: modules of stdlib compiled by the stock compiler, equal beams.
 # check-long takes all of them.
 TEN := lists maps dict gen_server ets io_lib_format erl_scan string supervisor zip
 check-compile: $(LING) examples
 	@$(MAKE) -s compile-equal MODULES="$(TEN)"
 check-long: check
+	test/bake/run.sh 10000
 	@$(MAKE) -s compile-equal
 compile-equal:
 	erl -noshell -pa $(EX)/compile/ebin -s compile_stdlib run -- $(MODULES) > build/compile.stock
@@ -73,6 +77,6 @@ check-repro: kindling examples
 	    -q -o ../b.img --run hello_app run other
 	cmp build/repro/a.img build/repro/b.img
 
-.PHONY: check-repro check-coverage
+.PHONY: check-bake check-repro check-coverage
 .PHONY: check check-stock check-ling check-images check-compile check-long compile-equal
 include test/c/c.mk

@@ -15,7 +15,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "app.h"
@@ -260,6 +259,15 @@ static struct term *apply(const char *function, struct term *a, struct term *b)
                                      term_atom(function), args));
 }
 
+static struct term *apply_ready(void)
+{
+    struct term *args = term_make(TERM_LIST, 0);
+
+    term_append(args, term_atom("kernel"));
+    return tuple2("apply", term_make(TERM_TUPLE, 3, term_atom("ling"),
+                                     term_atom("ready"), args));
+}
+
 static bool is_progress(const struct term *t, const char *what)
 {
     return term_is_tuple(t, 2) && term_is_atom(t->item[0], "progress") &&
@@ -317,6 +325,9 @@ static void add_boot_script(struct build *b)
                     term_append(out, apply("load", b->apps.app[k]->term, NULL));
             loaded = true;
         }
+        /* Here `kindling bake` writes the instance out, if not told otherwise. */
+        if (is_progress(t, "started"))
+            term_append(out, apply_ready());
         if (is_progress(t, "started"))
             for (size_t k = 0; k < b->apps.n; k++)
                 if (!is_core(b->apps.app[k]) && !is_extra(b, b->apps.app[k]->name) &&
@@ -332,6 +343,7 @@ static void add_boot_script(struct build *b)
             for (size_t k = 0; k < b->apps.n; k++)
                 term_append(dirs, term_string(format("$ROOT/lib/%s-%s/ebin",
                     b->apps.app[k]->name, b->apps.app[k]->vsn)));
+            term_append(dirs, term_string("$ROOT/lib/kindling-" KINDLING_VERSION "/ebin"));
             t = tuple2("path", dirs);
         }
         if (is_apply_of(t, "c"))
@@ -499,50 +511,6 @@ static size_t write_image(struct build *b, const char *path)
     return out.n;
 }
 
-/*
- * Let ling itself translate the modules: run the image as a process up to
- * "modules loaded", which then writes its memory out as the image.
- */
-static size_t bake(const struct build *b, const char *from, const char *path)
-{
-    char *tender = find_part("tender");
-    char *temporary = format("%s.tmp%ld", path, (long)getpid());
-    struct stat st;
-    int fd, status;
-    pid_t pid;
-
-    fd = open(temporary, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-    if (fd < 0)
-        fail(EXIT_TOOL, "cannot write %s: %s", temporary, strerror(errno));
-    on_fail_remove(temporary);
-    fchmod(fd, 0644);
-    fflush(stdout);
-    pid = fork();
-    if (pid < 0)
-        fail(EXIT_TOOL, "cannot start %s: %s", tender, strerror(errno));
-    if (pid == 0) {
-        int out = dup(fd);              /* without close-on-exec */
-
-        execl(tender, "tender", "--process", "--mem", "1073741824", "--emit-fd",
-              format("%d", out), from, (char *)NULL);
-        fprintf(stderr, "kindling: cannot start %s: %s\n", tender, strerror(errno));
-        _exit(EXIT_TOOL);
-    }
-    while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
-        ;
-    unlink(from);
-    if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
-        fail(EXIT_TOOL, "cannot translate the modules for %s: ling ended with status %d; "
-             "--plain leaves it to each start", path,
-             WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status));
-    if (fstat(fd, &st) < 0 || fsync(fd) < 0 || close(fd) < 0)
-        fail(EXIT_TOOL, "cannot write %s: %s", path, strerror(errno));
-    if (rename(temporary, path) < 0)
-        fail(EXIT_TOOL, "cannot write %s: %s", path, strerror(errno));
-    on_fail_remove(NULL);
-    return (size_t)st.st_size;
-}
-
 static void add_extra_file(struct build *b, char *spec)
 {
     char *from = strchr(spec, '=');
@@ -633,6 +601,8 @@ int build_main(int argc, char **argv)
             a->app[i]->vsn, a->app[i]->modules, (bytes + 1023) / 1024,
             a->app[i]->otp ? "" : "  (yours)");
     }
+    add_file(&b, ROOT "/lib/kindling-" KINDLING_VERSION "/ebin/kindling.beam",
+             find_part("kindling.beam"))->flags = TREE_TRANSLATE;
     add_boot_script(&b);
     if (b.config)
         add_file(&b, ROOT "/sys.config", b.config);
@@ -649,7 +619,9 @@ int build_main(int argc, char **argv)
         char *plain = format("%s.plain%ld", path, (long)getpid());
 
         write_image(&b, plain);
-        total = bake(&b, plain, path);
+        total = bake_image(plain, true, path, NULL, 0,
+                           format("cannot translate the modules for %s (--plain leaves "
+                                  "it to each start)", path));
     }
     say(&b, "%s: %.1f MiB, %zu files\n", path, (double)total / 1048576, b.tree.n);
     return 0;

@@ -59,6 +59,15 @@ void sha256_text(const uint8_t hash[32], char out[65]);
 int build_main(int argc, char **argv);
 int run_main(int argc, char **argv);
 int info_main(int argc, char **argv);
+int bake_main(int argc, char **argv);
+
+/*
+ * bake.c: run `from` as a process that writes itself out as `path`; info (a
+ * struct guest_info) may be NULL, consume: `from` is removed. Returns the size;
+ * on failure ends the program, with a line that begins with `what`.
+ */
+size_t bake_image(const char *from, bool consume, const char *path, const struct guest_info *info,
+                  unsigned seconds, const char *what);
 
 /* qemu.c: run with the info that would go to the tender. */
 struct run_options {

@@ -10,6 +10,7 @@ static const char help[] =
 "usage: kindling COMMAND ...\n"
 "\n"
 "  build DIR...      pack applications and the OTP they use into one image\n"
+"  bake IMAGE        boot an image once, keep the ready instance as an image\n"
 "  run IMAGE         start an image: on KVM, under QEMU, or as a process\n"
 "  info IMAGE        what an image holds, and how large it is\n"
 "\n"
@@ -29,6 +30,7 @@ int main(int argc, char **argv)
         int (*main)(int, char **);
     } commands[] = {
         {"build", build_main},
+        {"bake", bake_main},
         {"run", run_main},
         {"info", info_main},
     };

@@ -33,7 +33,7 @@
 #ifndef ABI_GUEST_H
 #define ABI_GUEST_H
 
-#define GUEST_VERSION   1
+#define GUEST_VERSION   2
 
 /* The base of images that name no other; any 4 GiB boundary in its slot. */
 #ifndef GUEST_BASE
@@ -131,6 +131,8 @@ enum guest_flags {
     GUEST_TTY_IN = 2,           /* console input is a terminal, in raw mode */
     GUEST_TTY_OUT = 4,
     GUEST_BOOT_TIMES = 8,       /* somebody will look at marks */
+    GUEST_BAKE_KERNEL = 16,     /* building: write it out once OTP has started, */
+    GUEST_BAKE_APP = 32,        /* or where it calls kindling:ready/0 */
 };
 
 /*
@@ -152,6 +154,7 @@ struct guest_info {
     uint32_t rows, columns;     /* of the terminal; 0: unknown */
     uint32_t argc, envc;
     uint32_t strings_bytes;
+    uint32_t bake_seconds;      /* of its own time, to get ready in */
 };
 
 /* Moments of a start, as time stamps; 0: not come to. */

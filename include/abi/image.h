@@ -34,6 +34,7 @@
 enum image_flags {
     IMAGE_BAKED = 1,            /* entered at resume, memory as it was left */
     IMAGE_SHELL = 2,            /* wants the terminal raw */
+    IMAGE_READY = 4,            /* baked with processes: a start goes on with them */
 };
 
 struct image_header {

@@ -103,4 +103,12 @@ int os_setenv(const char *name, const char *value); /* value NULL: unset */
 const char *const *os_environ(void);
 uint64_t os_pid(void);
 
+/*
+ * Baking: whether the instance is to be written out at this point of its
+ * start. Each copy goes on from there, with a generation that is not 0.
+ */
+enum os_ready { OS_READY_KERNEL = 1, OS_READY_APP = 2 };
+bool os_bake_wanted(enum os_ready point);
+uint64_t os_generation(void);
+
 #endif

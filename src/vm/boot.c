@@ -17,6 +17,7 @@
 #include "vm/literal.h"
 #include "vm/names.h"
 #include "vm/purge.h"
+#include "vm/renew.h"
 #include "vm/timer.h"
 
 /* In the order that erlang:pre_loaded/0 shows backwards. */
@@ -30,7 +31,7 @@ static const char *const preloaded[] = {
 
 void boot_init(void)
 {
-    os_entropy(vm.seed, sizeof vm.seed);
+    renew_identity();
     vm_stress(os_getenv("LING_STRESS"));
     atom_init();
     literal_init();
@@ -154,5 +155,5 @@ void boot_first_process(int argc, char **argv)
 void boot_resume(void)
 {
     clock_start();
-    os_entropy(vm.seed, sizeof vm.seed);
+    renew_identity();
 }

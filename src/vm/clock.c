@@ -27,6 +27,11 @@ void clock_start(void)
     vm.clock->offset_ns = os_wall_ns() - BEGIN_NS;
 }
 
+void clock_resume(void)
+{
+    vm.clock->offset_ns = os_wall_ns() - clock_monotonic_ns();
+}
+
 int64_t clock_monotonic_ns(void)
 {
     return (int64_t)os_mono_ns() + vm.clock->base_ns;

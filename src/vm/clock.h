@@ -15,6 +15,7 @@
 
 void clock_init(void);          /* timer_init() calls it */
 void clock_start(void);         /* time begins now: at init, at an image's start */
+void clock_resume(void);        /* a copy goes on: the offset is found again */
 int64_t clock_monotonic_ns(void);
 int64_t clock_offset_ns(void);
 static inline int64_t clock_system_ns(void)

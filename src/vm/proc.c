@@ -14,6 +14,7 @@
 #include "vm/names.h"
 #include "vm/ops.h"
 #include "vm/pdict.h"
+#include "vm/renew.h"
 #include "vm/roots.h"
 #include "vm/sched.h"
 #include "vm/timer.h"
@@ -123,6 +124,11 @@ static void table_add(struct proc_table *t, struct proc *p)
                          ((1u << PID_SERIAL_BITS) - 1));
     t->slot[p->slot] = p;
     t->count++;
+}
+
+void proc_skip_pids(uint64_t n)
+{
+    vm.procs->next += n;
 }
 
 static void table_remove(struct proc_table *t, struct proc *p)

@@ -177,7 +177,7 @@ int sched_run(void)
     int64_t reds = 0;
     unsigned slices = 0, looks = 0;
 
-    while (!s->halt) {
+    while (!s->halt && !s->pause) {
         struct proc *p;
 
         if (reds >= LOOK_REDS || slices >= LOOK_SLICES) {
@@ -204,6 +204,8 @@ int sched_run(void)
         reds = 0;
         slices = looks = 0;
     }
+    if (s->pause)
+        return 0;
     port_flush();
     return s->halt_status;
 }

@@ -46,6 +46,7 @@ struct sched {
     } runq[PRIOS];
     uint32_t low_skips;         /* PRIO_LOW runs once in 8 normal slices */
     bool halt;                  /* leave sched_run() */
+    bool pause;                 /* the same, to be called again */
     int halt_status;
     uint64_t context_switches;
 };

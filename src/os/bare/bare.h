@@ -36,9 +36,10 @@ extern int bare_argc;
 extern char **bare_argv;
 /*
  * Write this instance out as an image that goes on in `resumed` when started
- * (GUEST_BUILDING only). Returns 0 or a negative errno, here, once.
+ * (GUEST_BUILDING only). flags are the image's, besides IMAGE_BAKED. Returns 0
+ * or a negative errno, here, once.
  */
-int bare_bake(void (*resumed)(void));
+int bare_bake(void (*resumed)(void), unsigned flags);
 
 /* mem.c: pages of the arena, zeroed; mem_idle() gives unused memory back. */
 void *mem_alloc(size_t bytes, size_t align);
@@ -58,6 +59,16 @@ int64_t console_write(int fd, const void *s, size_t n);
 void console_flush(void);
 /* When input or the time comes, or the instance is asked to end. */
 unsigned console_wait(uint64_t mono_ns, unsigned what);
+
+/* os.c: a deadline of ours as the gate counts; a builder's time goes on to it. */
+uint64_t bare_gate_ns(uint64_t mono_ns);
+void bare_pass_time(uint64_t mono_ns);
+
+/*
+ * console.c: called in a builder in which everything waits, and so long that it
+ * is a fault; it ends the instance.
+ */
+extern void (*bare_never_ready)(const char *why);
 
 /* os.c: leave; nothing is flushed that was not. */
 _Noreturn void bare_exit(int status, enum guest_exit kind);

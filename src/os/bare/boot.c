@@ -81,6 +81,32 @@ static void read_strings(void)
     __environ = env;
 }
 
+/*
+ * What the baked instance had set itself counts where this start says no other.
+ * setenv() frees the vector that it made last, so names are read from a copy.
+ */
+static void keep_environment(char **kept)
+{
+    size_t n = 0;
+    char **copy;
+
+    while (kept && kept[n])
+        n++;
+    copy = calloc(n + 1, sizeof *copy);
+    if (!copy)
+        bare_exit(EXIT_NO_MEM, GUEST_EXIT_NO_MEMORY);
+    memcpy(copy, kept, n * sizeof *copy);
+    for (size_t i = 0; i < n; i++) {
+        size_t bytes = strcspn(copy[i], "=");
+        char *name = strndup(copy[i], bytes);
+
+        if (!name || (copy[i][bytes] == '=' && setenv(name, copy[i] + bytes + 1, 0) < 0))
+            bare_exit(EXIT_NO_MEM, GUEST_EXIT_NO_MEMORY);
+        free(name);
+    }
+    free(copy);
+}
+
 static int start_main(int argc, char **argv)
 {
     (void)argc, (void)argv;
@@ -117,10 +143,15 @@ void bare_start(void)
 /* A start of an image that was written out: all is in place but fs. */
 void bare_resume(void)
 {
+    char **kept;
+
     set_fs(thread_pointer);
     bare_mark(MARK_ENTRY);
     check_loader();
+    kept = __environ;
     read_strings();
+    if (image_header.flags & IMAGE_READY)
+        keep_environment(kept);
     resumed_fn();
     bare_exit(0, GUEST_EXIT_HALT);
 }
@@ -214,7 +245,7 @@ static void emit_segment(const Elf64_Phdr *p)
         emit((const void *)at, end - at);
 }
 
-int bare_bake(void (*resumed)(void))
+int bare_bake(void (*resumed)(void), unsigned flags)
 {
     static const char zero[4096];
     Elf64_Ehdr *eh = (Elf64_Ehdr *)bake_page0;
@@ -228,7 +259,7 @@ int bare_bake(void (*resumed)(void))
     resumed_fn = resumed;
     memcpy(bake_page0, &__ehdr_start, sizeof bake_page0);
     memcpy(bake_header, &image_header, sizeof bake_header);
-    ((struct image_header *)bake_header)->flags |= IMAGE_BAKED;
+    ((struct image_header *)bake_header)->flags |= IMAGE_BAKED | flags;
     ph = (Elf64_Phdr *)(bake_page0 + eh->e_phoff);
     err = bake_arena(eh, ph);
     if (err)

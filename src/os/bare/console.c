@@ -29,6 +29,7 @@ static uint32_t terminate_taken;
 static uint64_t last_look_ns;
 static uint64_t idle_ns;                /* spent waiting */
 static bool woken;
+void (*bare_never_ready)(const char *why);
 static uint8_t actions[SIGNALS];
 
 static int64_t put(int fd, const char *s, size_t n)
@@ -94,7 +95,7 @@ unsigned console_wait(uint64_t mono_ns, unsigned what)
         mono_ns = 0;
     if (mono_ns > before && mono_ns - before > IDLE_NS)
         mem_idle();
-    r = gate(GATE_WAIT, mono_ns, what | WAIT_SIGNAL, 0);
+    r = gate(GATE_WAIT, bare_gate_ns(mono_ns), what | WAIT_SIGNAL, 0);
     idle_ns += os_mono_ns() - before;
     return r < 0 ? 0 : (unsigned)r;
 }
@@ -155,6 +156,20 @@ static bool ready(const struct os_watch *w, bool input, unsigned *events)
     return *events != 0;
 }
 
+/* In a builder there is no input, and nobody sleeps. */
+static void pass_time(uint64_t mono_ns)
+{
+    uint64_t limit = (uint64_t)guest_info->bake_seconds * 1000000000;
+
+    if (guest_window->terminate != terminate_taken)
+        bare_never_ready("was told to stop before it was ready");
+    if (mono_ns == UINT64_MAX)
+        bare_never_ready("waits for ever before it is ready");
+    bare_pass_time(mono_ns);
+    if (limit && os_mono_ns() > limit)
+        bare_never_ready("is not ready after all the time it was given");
+}
+
 void os_wait(uint64_t mono_ns)
 {
     bool reads = false, input = false;
@@ -168,7 +183,9 @@ void os_wait(uint64_t mono_ns)
         if (w->events & OS_WRITE)
             mono_ns = 0;
     }
-    if (mono_ns > 0 ||
+    if (guest_info->flags & GUEST_BUILDING) {
+        pass_time(mono_ns);
+    } else if (mono_ns > 0 ||
         (reads && os_mono_ns() - last_look_ns >= LOOK_NS)) {
         unsigned r = console_wait(mono_ns, reads ? WAIT_INPUT : 0);
 

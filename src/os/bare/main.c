@@ -15,6 +15,9 @@
 #include "os/os.h"
 #include "vm/boot.h"
 #include "vm/ready.h"
+#include "vm/clock.h"
+#include "vm/print.h"
+#include "vm/renew.h"
 #include "vm/sched.h"
 #include "vm/vm.h"
 
@@ -39,14 +42,70 @@ static const uint8_t *fetch(void *ctx, const char *module, size_t *bytes)
     return fetched;
 }
 
-static _Noreturn void run(void)
+static _Noreturn void write_image(void (*then)(void), unsigned flags)
+{
+    int err = bare_bake(then, flags);
+
+    if (err)
+        vm_fatal(EXIT_TOOL, "cannot write the image: %s", strerror(-err));
+    os_exit(0);
+}
+
+static const char *ready_point(void)
+{
+    return guest_info->flags & GUEST_BAKE_APP ? "kindling:ready/0 is called"
+                                              : "kernel and stdlib have started";
+}
+
+static void never_ready(const char *why)
+{
+    struct text t;
+
+    text_init(&t);
+    renew_waiting(&t);
+    vm_fatal(EXIT_TOOL, "cannot bake: the instance %s; it is when %s. Waiting: %.*s", why,
+             ready_point(), (int)(t.n < 340 ? t.n : 340), t.s);
+}
+
+static void ready_resumed(void);
+
+/* Until the end, or in a builder until the point where it is written out. */
+static _Noreturn void go_on(void)
 {
     int status;
+    struct text t;
 
-    boot_first_process(bare_argc - 1, bare_argv + 1);
     bare_mark(MARK_ERLANG);
     status = sched_run();
-    os_exit(status);
+    if (!(guest_info->flags & GUEST_BUILDING))
+        os_exit(status);
+    if (!vm.sched->pause)
+        vm_fatal(EXIT_TOOL, "cannot bake: the instance ended with status %d before %s",
+                 status, ready_point());
+    text_init(&t);
+    if (renew_kept_out(&t))
+        vm_fatal(EXIT_TOOL, "cannot bake: %.*s", (int)(t.n < 340 ? t.n : 340), t.s);
+    write_image(ready_resumed, IMAGE_READY);
+}
+
+static _Noreturn void run(void)
+{
+    boot_first_process(bare_argc - 1, bare_argv + 1);
+    go_on();
+}
+
+/* A copy of an instance that was ready: what makes it another one, then on. */
+static void ready_resumed(void)
+{
+    bare_mark(MARK_VM);
+    vm.sched->pause = false;
+    clock_resume();
+    renew_identity();
+    if (!renew_arguments(bare_argv + bare_argc - guest_info->argc, guest_info->argc))
+        vm_fatal(EXIT_IMAGE, "cannot pass arguments to a baked image: this OTP's init "
+                 "keeps them elsewhere");
+    renew_tell(os_generation());
+    go_on();
 }
 
 /* A start of an image whose modules are ready. Time and chance begin anew. */
@@ -60,11 +119,11 @@ static void resumed(void)
 int main(int argc, char **argv)
 {
     const void *tree = (const void *)image_header.tree;
-    int err;
 
     os_set_signal(SIGTERM, OS_SIGNAL_HANDLE);
     if (!guest_info->code_bytes)
         code_interpret();
+    bare_never_ready = never_ready;
     boot_init();
     if (!memfs_init(image_header.tree_bytes ? tree : NULL, image_header.tree_bytes))
         vm_fatal(EXIT_IMAGE, "the image's files are damaged; build it again");
@@ -79,8 +138,5 @@ int main(int argc, char **argv)
     if (!(guest_info->flags & GUEST_BUILDING))
         run();
     memfs_each(TREE_TRANSLATE, ready_add);
-    err = bare_bake(resumed);
-    if (err)
-        vm_fatal(EXIT_TOOL, "cannot write the image: %s", strerror(-err));
-    os_exit(0);
+    write_image(resumed, 0);
 }

@@ -11,21 +11,51 @@
 extern char **__environ;
 
 /*
- * In a builder time stands still at its beginning: what it writes out must not
- * depend on how long it took, and every start of that is later.
+ * In a builder time moves only when everything waits, and then at once to what
+ * is waited for: what it writes out must not depend on how long it took. Every
+ * start of that goes on from there, so that timers and monotonic time do.
  */
+static uint64_t built_ns;               /* time that passed in builders */
+
 uint64_t os_mono_ns(void)
 {
     if (guest_info->flags & GUEST_BUILDING)
-        return guest_info->clock.mono0;
-    return guest_mono_ns(&guest_info->clock);
+        return guest_info->clock.mono0 + built_ns;
+    return built_ns + guest_mono_ns(&guest_info->clock);
+}
+
+uint64_t bare_gate_ns(uint64_t mono_ns)
+{
+    if (mono_ns == UINT64_MAX)
+        return mono_ns;
+    return mono_ns > built_ns ? mono_ns - built_ns : 0;
+}
+
+void bare_pass_time(uint64_t mono_ns)
+{
+    if (mono_ns > os_mono_ns())
+        built_ns = mono_ns - guest_info->clock.mono0;
 }
 
 int64_t os_wall_ns(void)
 {
     const struct guest_clock *c = &guest_info->clock;
 
-    return (int64_t)(c->wall0 + (os_mono_ns() - c->mono0));
+    if (guest_info->flags & GUEST_BUILDING)
+        return (int64_t)(c->wall0 + built_ns);
+    return (int64_t)(c->wall0 + (guest_mono_ns(c) - c->mono0));
+}
+
+bool os_bake_wanted(enum os_ready point)
+{
+    unsigned flag = point == OS_READY_APP ? GUEST_BAKE_APP : GUEST_BAKE_KERNEL;
+
+    return guest_info->flags & GUEST_BUILDING && guest_info->flags & flag;
+}
+
+uint64_t os_generation(void)
+{
+    return guest_info->generation;
 }
 
 /*

@@ -1,0 +1,38 @@
+%% What an application says to the instance it runs in.
+%%
+%% On stock OTP there is no instance: ready/0 is ok, the rest is as in the
+%% first and only start.
+-module(kindling).
+-export([ready/0, subscribe/0, unsubscribe/0, generation/0, creation/0, random_bytes/1]).
+
+%% The application is ready to serve. `kindling bake --ready app` writes the
+%% instance out here; every copy goes on from here.
+ready() ->
+    in_instance(fun() -> ling:ready(application) end, ok).
+
+%% From now on the caller gets {ling, resumed, Generation} in each copy, before
+%% any message from outside: what it drew by chance or learned from the clock
+%% is to be drawn and learned again (rand:seed/1, names, tokens).
+subscribe() ->
+    in_instance(fun() -> ling:subscribe(true) end, ok).
+
+unsubscribe() ->
+    in_instance(fun() -> ling:subscribe(false) end, ok).
+
+%% Which start of the image this is; 0 while it is being baked.
+generation() ->
+    in_instance(fun() -> ling:generation() end, 1).
+
+%% Different in every start; what a node of this instance has for a creation.
+creation() ->
+    in_instance(fun() -> ling:creation() end, erlang:system_info(creation)).
+
+%% N bytes, at most 256, of the host's entropy.
+random_bytes(N) ->
+    ling:entropy(N).
+
+in_instance(F, Otherwise) ->
+    case erlang:function_exported(ling, ready, 1) orelse erlang:is_builtin(ling, ready, 1) of
+        true -> F();
+        false -> Otherwise
+    end.

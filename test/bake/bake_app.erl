@@ -1,0 +1,41 @@
+%% What the images of run.sh run: start/0 gets ready, then says who this is.
+-module(bake_app).
+-export([start/0, deaf/0, quits/0, port/0, slow/0, spins/0]).
+
+start() ->
+    Ets = ets:new(kept, [public, named_table]),
+    ets:insert(Ets, {key, lists:seq(1, 1000)}),
+    OldRef = make_ref(),
+    Before = erlang:monotonic_time(),
+    os:putenv("SET_IN_BAKE", "1"),
+    ok = kindling:subscribe(),
+    erlang:send_after(50, self(), timer_goes_on),
+    ok = kindling:ready(),
+    Resumed = receive {ling, resumed, G} -> G after 0 -> none end,
+    true = erlang:monotonic_time() > Before,
+    [{key, L}] = ets:lookup(kept, key),
+    500500 = lists:sum(L),
+    true = make_ref() =/= OldRef,
+    receive timer_goes_on -> ok end,
+    {{Y, _, _}, _} = calendar:universal_time(),
+    true = kindling:generation() =:= 0 orelse Y > 2000,
+    io:format("~p~n", [#{resumed => Resumed,
+                         year => Y,
+                         args => init:get_plain_arguments(),
+                         env => os:getenv("GIVEN"),
+                         set => os:getenv("SET_IN_BAKE")}]),
+    io:format("id ~p ~p ~p ~p ~p~n",
+              [make_ref(), kindling:creation(), rand:uniform(1 bsl 58),
+               binary:decode_unsigned(kindling:random_bytes(16)),
+               erlang:unique_integer()]),
+    halt(7).
+
+deaf() -> receive never -> ok end.
+quits() -> halt(3).
+port() ->
+    register(port_owner, self()),
+    open_port({spawn_driver, "ram_file_drv"}, [binary]),
+    kindling:ready(),
+    halt(0).
+slow() -> timer:sleep(5000), kindling:ready(), io:format("slow is ready~n"), halt(0).
+spins() -> spins().
