@@ -7,6 +7,7 @@
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -140,6 +141,21 @@ static const char *check_header(struct image *im)
     return "its files lie outside the file";
 }
 
+/* A bit for each page that is written first, for exactly the pages there are. */
+static const char *read_hot(struct image *im)
+{
+    const struct image_header *h = &im->header;
+
+    if (h->hot_bytes == 0)
+        return NULL;
+    if (h->hot_bytes != (im->data_bytes / 4096 + 7) / 8 || h->hot_fresh > GUEST_ARENA_SIZE)
+        return "its header is damaged";
+    im->hot = malloc(h->hot_bytes);
+    if (!im->hot)
+        return "out of memory";
+    return read_at(im, im->hot, h->hot_bytes, h->hot_offset) ? NULL : "it is cut short";
+}
+
 int image_open(const char *path, struct image *im, char *why, size_t n)
 {
     Elf64_Ehdr eh;
@@ -200,6 +216,8 @@ int image_open(const char *path, struct image *im, char *why, size_t n)
     if (!entry_ok)
         return refuse(why, n, "it begins outside its code");
     problem = check_header(im);
+    if (!problem)
+        problem = read_hot(im);
     if (problem)
         return refuse(why, n, "%s", problem);
     return 0;

@@ -30,6 +30,7 @@ struct image {
     struct segment shim;                    /* not mapped, but for a builder */
     uint64_t pa_end;                        /* of the segments */
     uint64_t data_bytes;                    /* of writable segments, heap too */
+    uint8_t *hot;                           /* header.hot_bytes; NULL: not known */
     struct image_header header;
 };
 

@@ -106,7 +106,8 @@ void fill_info(struct tender *t, struct guest_info *gi, uint64_t gate)
     gi->stack_bytes = GUEST_STACK_SIZE;
     gi->generation = 1;
     gi->flags &= GUEST_TTY_IN | GUEST_TTY_OUT |
-                 (t->opt.emit_fd >= 0 ? GUEST_BAKE_KERNEL | GUEST_BAKE_APP : 0);
+                 (t->opt.emit_fd >= 0 ? GUEST_BAKE_KERNEL | GUEST_BAKE_APP |
+                                        GUEST_BAKE_IDLE : 0);
     if (t->opt.boot_times)
         gi->flags |= GUEST_BOOT_TIMES;
     gi->clock.tsc_hz = t->tsc_hz;

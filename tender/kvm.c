@@ -306,6 +306,32 @@ static void populate(uint8_t *at, uint64_t bytes, int advice)
         madvise(at, round_up(bytes, 4096), advice);
 }
 
+/*
+ * Give a writable segment its memory: the pages known to be written first get
+ * copies of their own, the others of the file are only mapped, the rest is
+ * left to be touched. Without that knowledge, all that is in the file.
+ */
+static void populate_data(struct vm *v, const struct segment *s, uint64_t *bit)
+{
+    const uint8_t *hot = v->t->image.hot;
+    uint64_t pages = s->mem_bytes / 4096, from = 0;
+
+    if (!hot) {
+        populate(v->ram + s->pa, s->file_bytes, MADV_POPULATE_WRITE);
+        return;
+    }
+    populate(v->ram + s->pa, s->file_bytes, MADV_POPULATE_READ);
+    for (uint64_t i = 0; i <= pages; i++, ++*bit) {
+        if (i < pages && hot[*bit / 8] >> *bit % 8 & 1)
+            continue;
+        if (i > from)
+            populate(v->ram + s->pa + 4096 * from, 4096 * (i - from),
+                     MADV_POPULATE_WRITE);
+        from = i + 1;
+    }
+    --*bit;
+}
+
 static void set_up_memory(struct vm *v)
 {
     struct tender *t = v->t;
@@ -314,7 +340,7 @@ static void set_up_memory(struct vm *v)
         {.slot = 1, .guest_phys_addr = v->window_pa,
          .memory_size = GUEST_WINDOW_SIZE, .userspace_addr = (uint64_t)t->window},
     };
-    uint64_t hot = t->opt.mem_bytes < HOT_ARENA ? t->opt.mem_bytes : HOT_ARENA;
+    uint64_t hot = t->image.hot ? t->image.header.hot_fresh : HOT_ARENA, bit = 0;
 
     for (int i = 0; i < 2; i++)
         if (ioctl(v->vm, KVM_SET_USER_MEMORY_REGION, &slot[i]) < 0)
@@ -325,13 +351,15 @@ static void set_up_memory(struct vm *v)
                     t->image.header.tree - s->va < s->mem_bytes;
 
         if (s->flags & PF_W)
-            populate(v->ram + s->pa, s->file_bytes, MADV_POPULATE_WRITE);
+            populate_data(v, s, &bit);
         else
             populate(v->ram + s->pa, tree ? 4096 : s->file_bytes, MADV_POPULATE_READ);
     }
     populate(v->ram + round_up(t->image.pa_end, 4096) + GUEST_GATE_SIZE +
                  t->info_bytes + GUEST_STACK_SIZE - HOT_STACK,
              HOT_STACK, MADV_POPULATE_WRITE);
+    if (hot > t->opt.mem_bytes)
+        hot = t->opt.mem_bytes;
     populate(v->ram + v->next_pa, hot, MADV_POPULATE_WRITE);
 }
 

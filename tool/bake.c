@@ -67,21 +67,13 @@ static int wait_for(pid_t pid, unsigned seconds, bool *late)
     return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
-size_t bake_image(const char *from, bool consume, const char *path,
-                  const struct guest_info *info, unsigned seconds, const char *what)
+static int run_builder(const char *from, int out_fd, const struct guest_info *info,
+                       unsigned seconds, bool quiet, bool *late)
 {
     char *tender = find_part("tender");
-    char *temporary = format("%s.tmp%ld", path, (long)getpid());
-    int fd, status, info_fd = -1;
-    struct stat st;
-    bool late;
+    int info_fd = -1, status;
     pid_t pid;
 
-    fd = open(temporary, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-    if (fd < 0)
-        fail(EXIT_TOOL, "cannot write %s: %s", temporary, strerror(errno));
-    on_fail_remove(temporary);
-    fchmod(fd, 0644);
     if (info) {
         info_fd = memfd_create("info", 0);
         if (info_fd < 0 || write(info_fd, info, sizeof *info) != sizeof *info)
@@ -92,11 +84,15 @@ size_t bake_image(const char *from, bool consume, const char *path,
     if (pid < 0)
         fail(EXIT_TOOL, "cannot start %s: %s", tender, strerror(errno));
     if (pid == 0) {
-        int out = dup(fd);              /* without close-on-exec */
+        int out = dup(out_fd), null;    /* without close-on-exec */
         const char *argv[12] = {"tender", "--process", "--mem", "1073741824",
                                 "--emit-fd", format("%d", out)};
         int n = 6;
 
+        if (quiet && (null = open("/dev/null", O_RDWR)) >= 0) {
+            dup2(null, 1);
+            dup2(null, 2);
+        }
         if (info) {
             argv[n++] = "--info-fd";
             argv[n++] = format("%d", info_fd);
@@ -107,7 +103,153 @@ size_t bake_image(const char *from, bool consume, const char *path,
         fprintf(stderr, "kindling: cannot start %s: %s\n", tender, strerror(errno));
         _exit(EXIT_TOOL);
     }
-    status = wait_for(pid, seconds, &late);
+    status = wait_for(pid, seconds, late);
+    if (info_fd >= 0)
+        close(info_fd);
+    return status;
+}
+
+static int create(const char *path)
+{
+    int fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+
+    if (fd < 0)
+        fail(EXIT_TOOL, "cannot write %s: %s", path, strerror(errno));
+    on_fail_remove(path);
+    fchmod(fd, 0644);
+    return fd;
+}
+
+/* How long a copy may take until it waits for the first time. */
+#define IDLE_SECONDS 10
+
+static bool run_idle(const char *path, const char *other)
+{
+    struct guest_info info = {
+        .magic = GUEST_INFO_MAGIC, .version = GUEST_VERSION, .bytes = sizeof info,
+        .flags = GUEST_BAKE_IDLE,
+    };
+    int fd = open(other, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600), status;
+    bool late;
+
+    if (fd < 0)
+        return false;
+    status = run_builder(path, fd, &info, IDLE_SECONDS, true, &late);
+    return close(fd) == 0 && status == 0 && !late;
+}
+
+/* What is at an address of an image; NULL: zero, or no memory. */
+static const uint8_t *page_at(const struct image *im, const uint8_t *file, uint64_t va,
+                              bool *absent)
+{
+    static uint8_t partial[4096];
+
+    *absent = true;
+    for (int i = 0; i < im->segs; i++) {
+        const struct segment *s = &im->seg[i];
+        uint64_t in = va - s->va;
+
+        if (va < s->va || in >= s->mem_bytes)
+            continue;
+        *absent = false;
+        if (in >= s->file_bytes)
+            return NULL;
+        if (s->file_bytes - in >= 4096)
+            return file + s->offset + in;
+        memset(partial, 0, sizeof partial);
+        memcpy(partial, file + s->offset + in, s->file_bytes - in);
+        return partial;
+    }
+    return NULL;
+}
+
+static bool equal_pages(const uint8_t *a, const uint8_t *b)
+{
+    static const uint8_t zero[4096];
+
+    return memcmp(a ? a : zero, b ? b : zero, 4096) == 0;
+}
+
+/*
+ * Which pages a start writes first: a copy runs on in the builder until it
+ * waits, and writes itself out too; the pages in which the two differ are
+ * those. Written at the end of the image.
+ */
+static void find_hot(const char *path)
+{
+    char *other = format("%s.idle%ld", path, (long)getpid()), why[200];
+    struct image a, b;
+    size_t an, bn, at = 0;
+    uint8_t *af, *bf, *hot;
+    uint64_t fresh = 0, header;
+    bool absent;
+    int fd;
+
+    /* It may fail, without a host around it: then all is as hot as the rest. */
+    if (!run_idle(path, other)) {
+        unlink(other);
+        return;
+    }
+    if (image_open(path, &a, why, sizeof why) < 0 ||
+        image_open(other, &b, why, sizeof why) < 0)
+        fail(EXIT_TOOL, "cannot bake %s: what was written is no image: %s", path, why);
+    af = read_file(path, &an);
+    bf = read_file(other, &bn);
+    unlink(other);
+    close(a.fd);
+    close(b.fd);
+    hot = allocate((a.data_bytes / 4096 + 7) / 8);
+    for (int i = 0; i < a.segs; i++) {
+        const struct segment *s = &a.seg[i];
+
+        for (uint64_t in = 0; s->flags & PF_W && in < s->mem_bytes; in += 4096, at++) {
+            const uint8_t *was = page_at(&a, af, s->va + in, &absent);
+            uint8_t copy[4096];
+
+            if (was)
+                was = memcpy(copy, was, sizeof copy);
+            if (equal_pages(was, page_at(&b, bf, s->va + in, &absent)))
+                continue;
+            hot[at / 8] |= (uint8_t)(1 << at % 8);
+        }
+    }
+    /* Memory that it got meanwhile comes in the order of addresses, mostly. */
+    for (int i = 0; i < b.segs; i++) {
+        const struct segment *s = &b.seg[i];
+        uint64_t start = 0, used = 0;
+
+        for (uint64_t in = 0; s->flags & PF_W && in < s->file_bytes; in += 4096) {
+            page_at(&a, af, s->va + in, &absent);
+            if (!absent)
+                start = in + 4096;
+            else if (!equal_pages(page_at(&b, bf, s->va + in, &absent), NULL))
+                used = in + 4096 - start;
+        }
+        fresh += used;
+    }
+    for (header = 0; header < an; header += 4096)
+        if (((struct image_header *)(af + header))->magic == IMAGE_MAGIC)
+            break;
+    a.header.hot_offset = an;
+    a.header.hot_bytes = (a.data_bytes / 4096 + 7) / 8;
+    a.header.hot_fresh = fresh;
+    fd = open(path, O_WRONLY | O_CLOEXEC);
+    if (fd < 0 || header >= an ||
+        pwrite(fd, hot, a.header.hot_bytes, (off_t)an) != (ssize_t)a.header.hot_bytes ||
+        pwrite(fd, &a.header, sizeof a.header, (off_t)header) != sizeof a.header ||
+        close(fd) < 0)
+        fail(EXIT_TOOL, "cannot write %s: %s", path, strerror(errno));
+}
+
+size_t bake_image(const char *from, bool consume, const char *path,
+                  const struct guest_info *info, unsigned seconds, const char *what)
+{
+    char *temporary = format("%s.tmp%ld", path, (long)getpid());
+    int fd = create(temporary), status;
+    struct stat st;
+    bool late;
+
+    status = run_builder(from, fd, info, seconds, false, &late);
     if (consume)
         unlink(from);
     if (late)
@@ -119,9 +261,9 @@ size_t bake_image(const char *from, bool consume, const char *path,
     }
     if (status != 0)
         fail(EXIT_TOOL, "%s: the instance ended with status %d", what, status);
-    if (info_fd >= 0)
-        close(info_fd);
-    if (fstat(fd, &st) < 0 || fsync(fd) < 0 || close(fd) < 0)
+    if (info && info->flags & (GUEST_BAKE_KERNEL | GUEST_BAKE_APP))
+        find_hot(temporary);
+    if (fsync(fd) < 0 || fstat(fd, &st) < 0 || close(fd) < 0)
         fail(EXIT_TOOL, "cannot write %s: %s", path, strerror(errno));
     if (rename(temporary, path) < 0)
         fail(EXIT_TOOL, "cannot write %s: %s", path, strerror(errno));

@@ -133,6 +133,7 @@ enum guest_flags {
     GUEST_BOOT_TIMES = 8,       /* somebody will look at marks */
     GUEST_BAKE_KERNEL = 16,     /* building: write it out once OTP has started, */
     GUEST_BAKE_APP = 32,        /* or where it calls kindling:ready/0 */
+    GUEST_BAKE_IDLE = 64,       /* or once it waits or ends, whatever it did */
 };
 
 /*

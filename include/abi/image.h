@@ -21,7 +21,7 @@
 #ifndef ABI_IMAGE_H
 #define ABI_IMAGE_H
 
-#define IMAGE_VERSION   1
+#define IMAGE_VERSION   2
 #define PT_KINDLING     0x6b4c494e      /* in PT_LOOS..PT_HIOS */
 #define IMAGE_MAGIC     0x0047464f4b4c4e49
 
@@ -60,6 +60,14 @@ struct image_header {
     uint32_t inputs;            /* path of the list of inputs, by hash */
     uint32_t text_bytes;
     char text[3072];
+
+    /*
+     * Of a baked image, what a start writes first: a bit for each page of the
+     * writable segments, in the order of their headers, at this place in the
+     * file; and how much of the memory that it asks for then. 0: not known.
+     */
+    uint64_t hot_offset, hot_bytes;
+    uint64_t hot_fresh;
 };
 
 #define TREE_MAGIC      0x3145455254474e4c      /* "LNGTREE1" */

@@ -163,6 +163,8 @@ static void pass_time(uint64_t mono_ns)
 
     if (guest_window->terminate != terminate_taken)
         bare_never_ready("was told to stop before it was ready");
+    if (mono_ns > os_mono_ns() && guest_info->flags & GUEST_BAKE_IDLE)
+        bare_never_ready("waits");
     if (mono_ns == UINT64_MAX)
         bare_never_ready("waits for ever before it is ready");
     bare_pass_time(mono_ns);

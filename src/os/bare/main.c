@@ -57,17 +57,19 @@ static const char *ready_point(void)
                                               : "kernel and stdlib have started";
 }
 
+static void ready_resumed(void);
+
 static void never_ready(const char *why)
 {
     struct text t;
 
+    if (guest_info->flags & GUEST_BAKE_IDLE)
+        write_image(ready_resumed, IMAGE_READY);
     text_init(&t);
     renew_waiting(&t);
     vm_fatal(EXIT_TOOL, "cannot bake: the instance %s; it is when %s. Waiting: %.*s", why,
              ready_point(), (int)(t.n < 340 ? t.n : 340), t.s);
 }
-
-static void ready_resumed(void);
 
 /* Until the end, or in a builder until the point where it is written out. */
 static _Noreturn void go_on(void)
@@ -79,6 +81,8 @@ static _Noreturn void go_on(void)
     status = sched_run();
     if (!(guest_info->flags & GUEST_BUILDING))
         os_exit(status);
+    if (guest_info->flags & GUEST_BAKE_IDLE)
+        write_image(ready_resumed, IMAGE_READY);
     if (!vm.sched->pause)
         vm_fatal(EXIT_TOOL, "cannot bake: the instance ended with status %d before %s",
                  status, ready_point());
