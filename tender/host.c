@@ -95,6 +95,31 @@ uint64_t host_tsc_hz(void)
     return (uint64_t)((unsigned __int128)(guest_tsc() - c0) * 1000000000 / (t - t0));
 }
 
+static void set_clock(const struct tender *t, struct guest_info *gi)
+{
+    gi->clock.tsc_hz = t->tsc_hz;
+    gi->clock.ns_mul = guest_ns_mul(t->tsc_hz);
+    gi->clock.mono0 = 1;
+    gi->clock.tsc0 = guest_tsc();
+    gi->clock.wall0 = clock_ns(CLOCK_REALTIME);
+}
+
+void wait_to_go(struct tender *t)
+{
+    char byte = 'r';
+    ssize_t n;
+
+    if (write(t->opt.go_fd, &byte, 1) != 1)
+        exit(0);
+    do
+        n = read(t->opt.go_fd, &byte, 1);
+    while (n < 0 && errno == EINTR);
+    if (n != 1)
+        exit(0);
+    t->opt.start_tsc = guest_tsc();
+    set_clock(t, (struct guest_info *)t->info);
+}
+
 void fill_info(struct tender *t, struct guest_info *gi, uint64_t gate)
 {
     gi->magic = GUEST_INFO_MAGIC;
@@ -110,11 +135,7 @@ void fill_info(struct tender *t, struct guest_info *gi, uint64_t gate)
                                         GUEST_BAKE_IDLE : 0);
     if (t->opt.boot_times)
         gi->flags |= GUEST_BOOT_TIMES;
-    gi->clock.tsc_hz = t->tsc_hz;
-    gi->clock.ns_mul = guest_ns_mul(t->tsc_hz);
-    gi->clock.mono0 = 1;
-    gi->clock.tsc0 = guest_tsc();
-    gi->clock.wall0 = clock_ns(CLOCK_REALTIME);
+    set_clock(t, gi);
     /* A builder gets neither time nor entropy: same input, same bytes. */
     if (t->opt.emit_fd >= 0) {
         gi->flags |= GUEST_BUILDING;

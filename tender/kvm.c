@@ -61,7 +61,7 @@ struct vm {
     struct kvm_run *run;
     uint8_t *ram;
     uint64_t ram_bytes;
-    uint64_t window_pa;
+    uint64_t window_pa, info_pa;
     struct tables tables;
     uint64_t code_pa;
     uint64_t next_pa;           /* of the arena, not yet given */
@@ -140,6 +140,7 @@ static void lay_out(struct vm *v)
         failed(v, "memory");
     v->ram = (uint8_t *)round_up((uint64_t)v->ram, GUEST_CHUNK);
 
+    v->info_pa = info_pa;
     v->tables = (struct tables){v->ram + TABLES_PA, TABLES_PA, 1, TABLES};
     for (int i = 0; i < t->image.segs; i++) {
         const struct segment *s = &t->image.seg[i];
@@ -629,6 +630,8 @@ static void lock_down(struct vm *v)
     filter_allow(f, SYS_write, 0, NULL);
     filter_allow(f, SYS_writev, 0, NULL);
     filter_allow(f, SYS_read, 1, (struct cond[]){COND_EQ(0, 0)});
+    if (v->t->opt.go_fd >= 0)
+        filter_allow(f, SYS_read, 1, (struct cond[]){COND_EQ(0, v->t->opt.go_fd)});
     filter_allow(f, SYS_rt_sigreturn, 0, NULL);
     filter_allow(f, SYS_exit_group, 0, NULL);
     filter_allow(f, SYS_exit, 0, NULL);
@@ -704,6 +707,10 @@ int run_kvm(struct tender *t)
         failed(&v, "KVM_SET_SIGNAL_MASK");
     drop_privileges();
     lock_down(&v);
+    if (t->opt.go_fd >= 0) {
+        wait_to_go(t);
+        memcpy(v.ram + v.info_pa, t->info, sizeof(struct guest_info));
+    }
     t->faults_base = page_faults();
     t->ran_tsc = guest_tsc();
     o = run(&v);

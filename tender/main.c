@@ -19,7 +19,7 @@
 
 static const char usage[] =
     "usage: tender [--process] [--mem BYTES] [--boot-times] [--info-fd N]\n"
-    "              [--report-fd N] [--emit-fd N] [--start-tsc N] IMAGE\n"
+    "              [--report-fd N] [--emit-fd N] [--go-fd N] [--start-tsc N] IMAGE\n"
     "Runs one image; see tender(1). `kindling run` is what people use.\n";
 
 static uint64_t number(const char *name, const char *s, uint64_t max)
@@ -44,6 +44,7 @@ static void read_options(struct options *o, int argc, char **argv)
         {"info-fd", required_argument, NULL, 'i'},
         {"report-fd", required_argument, NULL, 'r'},
         {"emit-fd", required_argument, NULL, 'e'},
+        {"go-fd", required_argument, NULL, 'g'},
         {"start-tsc", required_argument, NULL, 's'},
         {"help", no_argument, NULL, 'h'},
         {NULL, 0, NULL, 0},
@@ -58,6 +59,7 @@ static void read_options(struct options *o, int argc, char **argv)
         case 'i': o->info_fd = (int)number("info-fd", optarg, INT_MAX); break;
         case 'r': o->report_fd = (int)number("report-fd", optarg, INT_MAX); break;
         case 'e': o->emit_fd = (int)number("emit-fd", optarg, INT_MAX); break;
+        case 'g': o->go_fd = (int)number("go-fd", optarg, INT_MAX); break;
         case 's': o->start_tsc = number("start-tsc", optarg, ULLONG_MAX); break;
         case 'h': fputs(usage, stdout); exit(0);
         default: fputs(usage, stderr); exit(EXIT_TOOL);
@@ -104,7 +106,7 @@ int main(int argc, char **argv)
     char why[200];
 
     t.opt = (struct options){
-        .info_fd = -1, .report_fd = -1, .emit_fd = -1, .start_tsc = guest_tsc(),
+        .info_fd = -1, .report_fd = -1, .emit_fd = -1, .go_fd = -1, .start_tsc = guest_tsc(),
     };
     read_options(&t.opt, argc, argv);
     read_info(&t);

@@ -219,6 +219,14 @@ static _Noreturn void become_guest(struct tender *t, int event)
     prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
     prctl(PR_SET_NAME, "ling", 0, 0, 0);
     map_guest(t);
+    if (t->opt.go_fd >= 0) {
+        void *info = (void *)(base + GUEST_INFO);
+
+        wait_to_go(t);
+        mprotect(info, t->info_bytes, RW);
+        memcpy(info, t->info, sizeof(struct guest_info));
+        mprotect(info, t->info_bytes, PROT_READ);
+    }
     set_signals(t);
     set_descriptors(t, event);
     drop_privileges();

@@ -19,6 +19,7 @@ struct options {
     bool boot_times;
     int info_fd;            /* struct guest_info and strings; -1: none */
     int report_fd;          /* -1: none */
+    int go_fd;              /* -1; or: say when ready, begin when told */
     int emit_fd;            /* image being built; -1: none. Process only */
     uint64_t mem_bytes;     /* 0: the image's default */
     uint64_t start_tsc;     /* when the tool began, or the tender */
@@ -49,6 +50,11 @@ uint64_t host_tsc_hz(void);             /* without KVM: about 0.1 ms, or 2 */
 /* Fill in what only the loader knows. */
 void fill_info(struct tender *t, struct guest_info *gi, uint64_t gate);
 void fill_window(struct tender *t);
+/*
+ * One of a pool: all is ready. Tells so by a byte to go_fd, waits for one, and
+ * takes the time anew; the end of go_fd is ours.
+ */
+void wait_to_go(struct tender *t);
 void drop_privileges(void);
 /* SIGTERM, SIGINT, SIGHUP: blocked, and counted in a wait with wait_signals. */
 extern volatile sig_atomic_t signals_seen;

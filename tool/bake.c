@@ -271,18 +271,6 @@ size_t bake_image(const char *from, bool consume, const char *path,
     return (size_t)st.st_size;
 }
 
-static unsigned parse_seconds(const char *s)
-{
-    char *end;
-    unsigned long n;
-
-    errno = 0;
-    n = strtoul(s, &end, 10);
-    if (errno || *s < '0' || *s > '9' || *end || n == 0 || n > 1000000)
-        fail(EXIT_TOOL, "cannot take %s for --timeout: seconds are wanted", s);
-    return (unsigned)n;
-}
-
 int bake_main(int argc, char **argv)
 {
     static const struct option known[] = {
@@ -311,7 +299,7 @@ int bake_main(int argc, char **argv)
             else
                 fail(EXIT_TOOL, "cannot take %s for --ready: kernel or app is wanted", optarg);
             break;
-        case 't': info.bake_seconds = parse_seconds(optarg); break;
+        case 't': info.bake_seconds = parse_seconds("--timeout", optarg); break;
         case 'h':
             fputs(help, stdout);
             return 0;

@@ -85,8 +85,6 @@ static void say(const struct build *b, const char *fmt, ...)
     va_end(ap);
 }
 
-uint64_t parse_size(const char *option, const char *s);
-
 uint64_t parse_size(const char *option, const char *s)
 {
     char *end;

@@ -35,6 +35,11 @@ void buffer_text(struct buffer *b, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 void buffer_align(struct buffer *b, size_t to);
 
+/* 1 to 1000000; ends the program if it is none. */
+unsigned parse_seconds(const char *option, const char *s);
+/* Bytes: a number, K, M or G behind it. */
+uint64_t parse_size(const char *option, const char *s);
+
 /* A whole file, NUL added; ends the program if it can't be read. */
 uint8_t *read_file(const char *path, size_t *n);
 bool is_directory(const char *path);
@@ -60,6 +65,11 @@ int build_main(int argc, char **argv);
 int run_main(int argc, char **argv);
 int info_main(int argc, char **argv);
 int bake_main(int argc, char **argv);
+int ps_main(int argc, char **argv);
+int stop_main(int argc, char **argv);
+int logs_main(int argc, char **argv);
+int burst_main(int argc, char **argv);
+int bench_main(int argc, char **argv);
 
 /*
  * bake.c: run `from` as a process that writes itself out as `path`; info (a

@@ -12,6 +12,11 @@ static const char help[] =
 "  build DIR...      pack applications and the OTP they use into one image\n"
 "  bake IMAGE        boot an image once, keep the ready instance as an image\n"
 "  run IMAGE         start an image: on KVM, under QEMU, or as a process\n"
+"  ps                instances that run in the background or have a name\n"
+"  logs NAME         what one wrote\n"
+"  stop NAME...      end them\n"
+"  burst N IMAGE     start N copies at once: how long, how much memory\n"
+"  bench IMAGE...    how long starts take\n"
 "  info IMAGE        what an image holds, and how large it is\n"
 "\n"
 "  kindling build examples/hello\n"
@@ -20,7 +25,7 @@ static const char help[] =
 
 /* Commands that will come: refused by name, so that nobody uses the names. */
 static const char *const reserved[] = {
-    "ps", "logs", "stop", "console", "top", "exec", "switch",
+    "console", "top", "exec", "switch",
 };
 
 int main(int argc, char **argv)
@@ -32,6 +37,11 @@ int main(int argc, char **argv)
         {"build", build_main},
         {"bake", bake_main},
         {"run", run_main},
+        {"ps", ps_main},
+        {"logs", logs_main},
+        {"stop", stop_main},
+        {"burst", burst_main},
+        {"bench", bench_main},
         {"info", info_main},
     };
 

@@ -175,7 +175,7 @@ int run_qemu(const struct run_options *o, const void *info, size_t n)
 
     t.opt = (struct options){
         .image_path = o->image, .process = true, .boot_times = o->boot_times,
-        .report_fd = o->report_fd, .emit_fd = -1, .mem_bytes = o->mem_bytes,
+        .report_fd = o->report_fd, .emit_fd = -1, .go_fd = -1, .mem_bytes = o->mem_bytes,
         .start_tsc = o->start_tsc,
     };
     t.window = &window;

@@ -17,6 +17,7 @@
 
 #include "kindling.h"
 #include "elfimage.h"
+#include "registry.h"
 
 static const char help[] =
 "usage: kindling run [OPTIONS] IMAGE [-- ARGS]\n"
@@ -30,6 +31,8 @@ static const char help[] =
 "      --mem SIZE       most memory it may use, such as 64M\n"
 "  -e, --env K=V        a variable for os:getenv (K alone: with its value here)\n"
 "      --env-file FILE  such variables, one on a line; # begins a comment\n"
+"  -d, --detach         run it in the background; its name is printed\n"
+"      --name NAME      a name for `kindling ps`, `logs` and `stop`\n"
 "      --boot-times     say at the end where the boot went\n"
 "      --report FILE    write how it ended, as JSON\n"
 "      --tcg            with --on qemu: emulate the processor, without KVM\n"
@@ -166,7 +169,20 @@ static _Noreturn void run_tender(const struct run_options *o, bool process,
     fail(EXIT_TOOL, "cannot start %s: %s", tender, strerror(errno));
 }
 
-uint64_t parse_size(const char *option, const char *s);
+struct start {
+    const struct run_options *o;
+    const char *on;
+    const struct buffer *info;
+};
+
+static void start(void *ctx)
+{
+    const struct start *s = ctx;
+
+    if (strcmp(s->on, "qemu") == 0)
+        exit(run_qemu(s->o, s->info->p, s->info->n));
+    run_tender(s->o, strcmp(s->on, "process") == 0, s->info);
+}
 
 int run_main(int argc, char **argv)
 {
@@ -175,13 +191,14 @@ int run_main(int argc, char **argv)
         {"env", required_argument, NULL, 'e'},      {"env-file", required_argument, NULL, 'f'},
         {"boot-times", no_argument, NULL, 'b'},     {"report", required_argument, NULL, 'r'},
         {"tcg", no_argument, NULL, 't'},            {"help", no_argument, NULL, 'h'},
-        {"name", required_argument, NULL, 'L'},     {"detach", no_argument, NULL, 'L'},
+        {"name", required_argument, NULL, 'n'},     {"detach", no_argument, NULL, 'd'},
         {"publish", required_argument, NULL, 'L'},  {NULL, 0, NULL, 0},
     };
     struct run_options o = {.report_fd = -1, .start_tsc = guest_tsc()};
     struct environment env = {0};
     struct buffer info = {0};
-    const char *on = NULL;
+    const char *on = NULL, *name = NULL;
+    bool detach = false;
     int c, index = 0;
 
     while ((c = getopt_long(argc, argv, "+e:hdp:", known, &index)) >= 0) {
@@ -200,7 +217,8 @@ int run_main(int argc, char **argv)
         case 'h':
             fputs(help, stdout);
             return 0;
-        case 'd':
+        case 'n': name = optarg; break;
+        case 'd': detach = true; break;
         case 'p':
             fail(EXIT_TOOL, "cannot run with -%c: it does not exist yet", c);
         case 'L':
@@ -227,9 +245,19 @@ int run_main(int argc, char **argv)
             on = "process";
         }
     }
-    if (strcmp(on, "qemu") == 0)
-        return run_qemu(&o, info.p, info.n);
-    if (strcmp(on, "kvm") != 0 && strcmp(on, "process") != 0)
+    if (strcmp(on, "qemu") != 0 && strcmp(on, "kvm") != 0 && strcmp(on, "process") != 0)
         fail(EXIT_TOOL, "cannot run on %s: kvm, qemu or process is wanted", on);
-    run_tender(&o, strcmp(on, "process") == 0, &info);
+    if (name || detach) {
+        struct start s = {&o, on, &info};
+        struct image im;
+        char why[200];
+
+        /* In the background nobody would see why not. */
+        if (image_open(o.image, &im, why, sizeof why) < 0)
+            fail(EXIT_IMAGE, "cannot run %s: %s", o.image, why);
+        close(im.fd);
+        return registry_run(name, o.image, on, detach, start, &s);
+    }
+    start(&(struct start){&o, on, &info});
+    return EXIT_TOOL;
 }

@@ -106,6 +106,18 @@ void buffer_align(struct buffer *b, size_t to)
     }
 }
 
+unsigned parse_seconds(const char *option, const char *s)
+{
+    char *end;
+    unsigned long n;
+
+    errno = 0;
+    n = strtoul(s, &end, 10);
+    if (errno || *s < '0' || *s > '9' || *end || n == 0 || n > 1000000)
+        fail(EXIT_TOOL, "cannot take %s for %s: seconds are wanted", s, option);
+    return (unsigned)n;
+}
+
 uint8_t *read_file(const char *path, size_t *n)
 {
     struct buffer b = {0};

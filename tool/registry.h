@@ -1,0 +1,26 @@
+/*
+ * registry.h - the running instances of a user: a directory of sockets.
+ *
+ * There is no daemon. Who starts an instance with a name or in the background
+ * leaves a keeper behind, a process that waits for its end and listens on
+ * NAME.sock meanwhile; NAME.log beside it is the console of one in the
+ * background, kept until the name is used again. A socket nobody listens on is
+ * that of a keeper that was killed, and is removed by whoever finds it.
+ *
+ * A request is a line, the answer too: "status" is answered by "PID MODE SECONDS
+ * IMAGE"; "stop" and "kill" by the exit status, once it has ended.
+ */
+#ifndef TOOL_REGISTRY_H
+#define TOOL_REGISTRY_H
+
+#include "kindling.h"
+
+/*
+ * Become the keeper of an instance that exec_tender(ctx) starts in a child.
+ * With detach, the calling process prints the name and ends, the instance is
+ * in the background. Returns the instance's exit status.
+ */
+int registry_run(const char *name, const char *image, const char *mode, bool detach,
+                 void (*exec_tender)(void *ctx), void *ctx);
+
+#endif
