@@ -92,6 +92,76 @@ says 'baked already' err
 expect 126 $kindling bake test/bake/run.sh
 [ ! -e $out/no.img ] && good || bad "a bake that failed left an image"
 [ -z "$(ls $out | grep tmp)" ] && good || bad "a bake that failed left files"
+# In the background: found by name, its console kept, ended when asked.
+XDG_RUNTIME_DIR=$PWD/$out/run.$$
+export XDG_RUNTIME_DIR
+mkdir -m 700 $XDG_RUNTIME_DIR
+build serve
+expect 0 $kindling bake --ready app -o $out/serve.baked.img $out/serve.img
+until_log() {
+    tries=0
+    until $kindling logs $1 2> /dev/null | grep -q "$2" || [ $tries -ge 600 ]; do
+        sleep 0.05
+        tries=$((tries + 1))
+    done
+    expect 0 $kindling logs $1
+    says "$2" out
+}
+for mode in process $(echo "$modes" | grep -o kvm); do
+    expect 0 $kindling run -d --name one --on $mode $out/serve.baked.img -- first
+    says '^one$' out
+    until_log one 'serving \["first"\]'
+    expect 125 $kindling run -d --name one --on $mode $out/serve.baked.img
+    says 'one of that name runs' err
+    expect 0 $kindling run -d --on $mode $out/serve.baked.img
+    second=$(cat $out/out)
+    expect 0 $kindling ps
+    says "^one  *[0-9]* $mode .*serve.baked.img" out
+    says "^$second  *[0-9]* $mode" out
+    expect 0 $kindling stop one $second
+    expect 0 $kindling ps
+    [ "$(wc -l < $out/out)" -eq 1 ] && good || bad "ps shows what was stopped: $(cat $out/out)"
+    expect 0 $kindling logs -f one
+    says 'SIGTERM' out
+done
+expect 125 $kindling stop one
+says 'no instance of that name runs' err
+expect 125 $kindling logs none
+says 'no instance of that name ran' err
+expect 125 $kindling run -d --name ../x $out/serve.baked.img
+says 'for a name' err
+expect 126 $kindling run -d --name bad test/bake/run.sh
+# A keeper that was killed leaves a socket, which is no instance.
+expect 0 $kindling run -d --name dead --on process $out/serve.baked.img
+until_log dead serving
+tender=$($kindling ps | awk '$1 == "dead" { print $2 }')
+kill -KILL $(awk '/^PPid/ { print $2 }' /proc/$tender/status)
+expect 0 $kindling ps
+[ "$(wc -l < $out/out)" -eq 1 ] && good || bad "ps shows a dead one: $(cat $out/out)"
+tries=0
+while kill -0 $tender 2> /dev/null && [ $tries -lt 600 ]; do
+    sleep 0.05
+    tries=$((tries + 1))
+done
+kill -0 $tender 2> /dev/null && bad "an instance outlived its keeper" || good
+chmod 755 $XDG_RUNTIME_DIR/kindling
+expect 125 $kindling ps
+says 'not ours alone' err
+rm -rf $XDG_RUNTIME_DIR
+
+# Bursts from a pool and without one; the table of bench.
+for mode in process $(echo "$modes" | grep -o kvm); do
+    for cold in "" --cold; do
+        expect 0 $kindling burst $cold --on $mode 20 $out/serve.baked.img
+        says '^answered  *20 of 20, 20 live' out
+        says '^Private_Dirty' out
+    done
+    expect 0 $kindling bench -n 3 --on $mode $out/serve.img $out/serve.baked.img
+    says "^$out/serve.baked.img  *$mode" out
+done
+expect 125 $kindling burst --on process 2 $out/quits.img
+says 'they wrote no line' err
+
 head -c 3000000 $out/app.img > $out/short.img
 expect 126 $kindling run $out/short.img
 says 'cut short' err
