@@ -133,6 +133,14 @@ void fill_info(struct tender *t, struct guest_info *gi, uint64_t gate)
     gi->flags &= GUEST_TTY_IN | GUEST_TTY_OUT |
                  (t->opt.emit_fd >= 0 ? GUEST_BAKE_KERNEL | GUEST_BAKE_APP |
                                         GUEST_BAKE_IDLE : 0);
+    /* A process can't be told to go on from in there: it waits before. */
+    if (t->opt.go_fd >= 0 && !t->opt.process && t->image.header.flags & IMAGE_BAKED)
+        gi->flags |= GUEST_POOL;
+    if (t->image.hot) {
+        gi->hot_at = gi->strings_bytes;
+        gi->hot_bytes = (uint32_t)t->image.header.hot_bytes;
+        memcpy(t->info + sizeof *gi + gi->hot_at, t->image.hot, gi->hot_bytes);
+    }
     if (t->opt.boot_times)
         gi->flags |= GUEST_BOOT_TIMES;
     set_clock(t, gi);

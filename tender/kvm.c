@@ -518,6 +518,21 @@ static int64_t serve_code(struct vm *v)
     return 0;
 }
 
+/* Whoever asks again has gone on already. */
+static int64_t serve_ready(struct vm *v)
+{
+    struct tender *t = v->t;
+
+    if (t->opt.go_fd < 0 || t->went)
+        return 0;
+    t->went = true;
+    wait_to_go(t);
+    memcpy(v->ram + v->info_pa, t->info, sizeof(struct guest_info));
+    t->exits = 0;
+    t->faults_base = page_faults();
+    return 0;
+}
+
 static struct outcome exited(uint64_t status, uint64_t kind)
 {
     struct outcome o = {.status = (int)(status & 255)};
@@ -607,6 +622,7 @@ static struct outcome run(struct vm *v)
         case GATE_WAIT: r = serve_wait(v, a, b); break;
         case GATE_MEMORY: r = serve_memory(v, a, b); break;
         case GATE_RELEASE: r = serve_release(v, a, b); break;
+        case GATE_READY: r = serve_ready(v); break;
         case GATE_CODE: r = serve_code(v); break;
         default: r = -ENOSYS; break;
         }
@@ -707,10 +723,8 @@ int run_kvm(struct tender *t)
         failed(&v, "KVM_SET_SIGNAL_MASK");
     drop_privileges();
     lock_down(&v);
-    if (t->opt.go_fd >= 0) {
-        wait_to_go(t);
-        memcpy(v.ram + v.info_pa, t->info, sizeof(struct guest_info));
-    }
+    if (t->opt.go_fd >= 0 && !(t->image.header.flags & IMAGE_BAKED))
+        serve_ready(&v);
     t->faults_base = page_faults();
     t->ran_tsc = guest_tsc();
     o = run(&v);

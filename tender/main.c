@@ -81,10 +81,12 @@ static void read_info(struct tender *t)
 
     if (t->opt.info_fd >= 0 && fstat(t->opt.info_fd, &st) < 0)
         die(EXIT_TOOL, "cannot read the arguments: %s", strerror(errno));
-    if (st.st_size > GUEST_INFO_MAX)
+    /* Behind it the image's bits of what is written first: fill_info(). */
+    t->info_bytes = round_up(sizeof *gi + (uint64_t)st.st_size +
+                             (t->image.hot ? t->image.header.hot_bytes : 0), 4096);
+    if (t->info_bytes > GUEST_INFO_MAX)
         die(EXIT_TOOL, "cannot pass arguments and environment of %lld bytes: "
             "at most %d", (long long)st.st_size, GUEST_INFO_MAX);
-    t->info_bytes = round_up(sizeof *gi + (uint64_t)st.st_size, 4096);
     t->info = calloc(1, t->info_bytes);
     if (!t->info)
         die(EXIT_TOOL, "cannot read the arguments: out of memory");
@@ -98,6 +100,7 @@ static void read_info(struct tender *t)
                            (uint64_t)gi->argc + gi->envc != strings ||
                            (strings && t->info[st.st_size - 1] != 0)))
         die(EXIT_TOOL, "cannot read the arguments: they are damaged");
+    gi->strings_bytes = st.st_size > 0 ? (uint32_t)((size_t)st.st_size - sizeof *gi) : 0;
 }
 
 int main(int argc, char **argv)
@@ -109,9 +112,9 @@ int main(int argc, char **argv)
         .info_fd = -1, .report_fd = -1, .emit_fd = -1, .go_fd = -1, .start_tsc = guest_tsc(),
     };
     read_options(&t.opt, argc, argv);
-    read_info(&t);
     if (image_open(t.opt.image_path, &t.image, why, sizeof why) < 0)
         die(EXIT_IMAGE, "cannot run %s: %s", t.opt.image_path, why);
+    read_info(&t);
     if (!t.opt.mem_bytes)
         t.opt.mem_bytes = t.image.header.mem_default;
     if (!t.opt.mem_bytes)

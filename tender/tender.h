@@ -39,6 +39,7 @@ struct tender {
     uint64_t ran_tsc;       /* when the guest was entered first */
     uint64_t ended_tsc;     /* QEMU: when it told how it ended */
     bool output_seen;
+    bool went;              /* one of a pool, no longer */
 };
 
 /* One line, "tender: cannot ...", and exit(status). */

@@ -33,7 +33,7 @@
 #ifndef ABI_GUEST_H
 #define ABI_GUEST_H
 
-#define GUEST_VERSION   2
+#define GUEST_VERSION   3
 
 /* The base of images that name no other; any 4 GiB boundary in its slot. */
 #ifndef GUEST_BASE
@@ -79,6 +79,9 @@
 #define GATE_RELEASE    5   /* a, b: its memory goes back; reads as zero again */
 #define GATE_CODE       6   /* make the code window present */
 #define GATE_EMIT       7   /* a, b: append to the image being built */
+
+#define GATE_READY      8   /* of a pool: returns when it is to go on; the clock
+                               and the seed are of then */
 
 #define WAIT_INPUT      1   /* GATE_READ would not say -EAGAIN */
 #define WAIT_SIGNAL     2   /* guest_window.terminate went up */
@@ -134,6 +137,7 @@ enum guest_flags {
     GUEST_BAKE_KERNEL = 16,     /* building: write it out once OTP has started, */
     GUEST_BAKE_APP = 32,        /* or where it calls kindling:ready/0 */
     GUEST_BAKE_IDLE = 64,       /* or once it waits or ends, whatever it did */
+    GUEST_POOL = 128,           /* a baked image: touch memory, call GATE_READY */
 };
 
 /*
@@ -156,6 +160,7 @@ struct guest_info {
     uint32_t argc, envc;
     uint32_t strings_bytes;
     uint32_t bake_seconds;      /* of its own time, to get ready in */
+    uint32_t hot_at, hot_bytes; /* the image's bits, this far behind this struct */
 };
 
 /* Moments of a start, as time stamps; 0: not come to. */
