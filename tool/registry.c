@@ -200,13 +200,12 @@ static int keep(struct keeper *k)
 }
 
 /* Into the background: a session of its own, the console into the log. */
-static void detach_to(const char *log)
+static void detach_to(int out)
 {
     int null = open("/dev/null", O_RDONLY);
-    int out = open(log, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND, 0600);
 
-    if (null < 0 || out < 0)
-        fail(EXIT_TOOL, "cannot write the log %s: %s", log, strerror(errno));
+    if (null < 0)
+        fail(EXIT_TOOL, "cannot open /dev/null: %s", strerror(errno));
     setsid();
     dup2(null, 0);
     dup2(out, 1);
@@ -235,6 +234,14 @@ int registry_run(const char *name, const char *image, const char *mode, bool det
     k.name = name;
     k.listener = listen_on(name);
     if (detach) {
+        /* Begun before the name is told: whoever hears it may look at once. */
+        const char *log = path_of(name, "log");
+        int out = open(log, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0600);
+
+        if (out < 0) {
+            unlink(path_of(name, "sock"));
+            fail(EXIT_TOOL, "cannot write the log %s: %s", log, strerror(errno));
+        }
         fflush(stdout);
         pid = fork();
         if (pid < 0)
@@ -243,7 +250,7 @@ int registry_run(const char *name, const char *image, const char *mode, bool det
             printf("%s\n", name);
             return 0;
         }
-        detach_to(path_of(name, "log"));
+        detach_to(out);
     }
     sigemptyset(&set);
     sigaddset(&set, SIGCHLD);
