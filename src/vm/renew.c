@@ -156,6 +156,16 @@ bool renew_kept_out(struct text *t)
     return false;
 }
 
+void renew_collect(void)
+{
+    struct proc *p;
+    size_t i = 0;
+
+    while ((p = proc_next(&i)))
+        if (p->state != PROC_EXITING && !(p->flags & PF_KILLED))
+            gc_full(p, 0, p->arg, p->live);
+}
+
 /* {M, F, A, _} as text. */
 static void put_function(struct text *t, const struct proc *p, term frame)
 {

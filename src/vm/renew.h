@@ -24,6 +24,8 @@ void renew_subscribe(term pid, bool on);
 
 /* What can't be kept in an image, with its owner; false: nothing. */
 bool renew_kept_out(struct text *t);
+/* Collect every heap, so that neither garbage nor room for it is kept. */
+void renew_collect(void);
 /* Processes and where they are, the latest first. It may build on their heaps. */
 void renew_waiting(struct text *t);
 

@@ -89,6 +89,7 @@ static _Noreturn void go_on(void)
     text_init(&t);
     if (renew_kept_out(&t))
         vm_fatal(EXIT_TOOL, "cannot bake: %.*s", (int)(t.n < 340 ? t.n : 340), t.s);
+    renew_collect();
     write_image(ready_resumed, IMAGE_READY);
 }
 
