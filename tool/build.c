@@ -266,6 +266,32 @@ static struct term *apply_ready(void)
                                      term_atom("ready"), args));
 }
 
+/*
+ * Names are resolved by OTP itself: there is no helper program to ask the
+ * system. A default of kernel's own, so that a configuration may say otherwise.
+ */
+static void set_resolver(struct build *b, struct term *t)
+{
+    static const char text[] = "{lookup, [file, dns]}.\n"
+        "{host, {127,0,0,1}, [\"localhost\"]}.\n{host, {0,0,0,0,0,0,0,1}, [\"localhost\"]}.\n";
+    struct term *start, *app, *env;
+
+    /* {kernelProcess, _, {application_controller, start, [{application, kernel, Keys}]}} */
+    if (!term_is_tuple(t, 3) || !term_is_atom(t->item[0], "kernelProcess"))
+        return;
+    start = t->item[2];
+    if (!term_is_tuple(start, 3) || !term_is_list(start->item[2]) || start->item[2]->n != 1)
+        return;
+    app = start->item[2]->item[0];
+    if (!term_is_tuple(app, 3) || !term_is_atom(app->item[1], "kernel"))
+        return;
+    env = term_lookup(app->item[2], "env");
+    if (!env || !term_is_list(env))
+        return;
+    term_append(env, tuple2("inetrc", term_string(ROOT "/bin/inetrc")));
+    tree_add(&b->tree, ROOT "/bin/inetrc", (uint8_t *)text, sizeof text - 1);
+}
+
 static bool is_progress(const struct term *t, const char *what)
 {
     return term_is_tuple(t, 2) && term_is_atom(t->item[0], "progress") &&
@@ -346,6 +372,7 @@ static void add_boot_script(struct build *b)
         }
         if (is_apply_of(t, "c"))
             continue;
+        set_resolver(b, t);
         term_append(out, t);
     }
     if (!loaded)

@@ -3,6 +3,7 @@
  * for http and ssl_tls what it says.
  */
 #include "bif/bif.h"
+#include "bif/packet_term.h"
 #include "vm/big.h"
 #include "vm/binary.h"
 #include "vm/packet.h"
@@ -325,9 +326,10 @@ static term http_header(const struct packet *k, struct slice v)
     return tuple(k->p, (term[]){am_http_header, small_make(i), n, orig, value}, 5);
 }
 
-static term http_packet(const struct packet *k, bool headers, struct slice all)
+term packet_term_http(struct proc *p, bool headers, bool binaries, const uint8_t *s, size_t n)
 {
-    struct slice v = all;
+    const struct packet *k = &(struct packet){p, binaries};
+    struct slice all = {s, n}, v = all;
     term t;
 
     if (v.n >= 2 && v.s[v.n - 2] == '\r')
@@ -343,9 +345,10 @@ static term http_packet(const struct packet *k, bool headers, struct slice all)
     return tuple(k->p, (term[]){am_http_error, put_string(k, all)}, 2);
 }
 
-/* {ssl_tls, [], Type, {Major, Minor}, Data}; a hello of SSL 2 as a handshake. */
-static term ssl_packet(struct proc *p, struct slice v)
+/* A hello of SSL 2 becomes a handshake. */
+term packet_term_ssl(struct proc *p, term socket, const uint8_t *s, size_t bytes)
 {
+    struct slice v = {s, bytes};
     bool ssl2 = (v.s[0] & 0x80) && v.s[2] == 1;
     unsigned type = ssl2 ? 22 : v.s[0];
     const uint8_t *version = v.s + (ssl2 ? 3 : 1);
@@ -363,7 +366,7 @@ static term ssl_packet(struct proc *p, struct slice v)
     }
     memcpy(data + head, v.s + skip, n);
     term ver = version_tuple(p, version[0], version[1]);
-    return tuple(p, (term[]){am_ssl_tls, TERM_NIL, small_make(type), ver, bin}, 5);
+    return tuple(p, (term[]){am_ssl_tls, socket, small_make(type), ver, bin}, 5);
 }
 
 static bool packet_kind(term t, enum packet_type *type, bool *binaries)
@@ -455,9 +458,9 @@ BIF(erlang, decode_packet, 3)
         struct slice packet = {all.s, (size_t)n};
 
         if (type == PACKET_HTTP || type == PACKET_HTTPH) {
-            t = http_packet(&k, type == PACKET_HTTPH, packet);
+            t = packet_term_http(p, type == PACKET_HTTPH, k.binaries, packet.s, packet.n);
         } else if (type == PACKET_SSL_TLS) {
-            t = ssl_packet(p, packet);
+            t = packet_term_ssl(p, TERM_NIL, packet.s, packet.n);
         } else {
             const uint8_t *s = packet.s;
 

@@ -35,6 +35,8 @@ void port_init(void)
     port_driver_add(&fd_driver);
     port_driver_add(&ttysl_driver);
     port_driver_add(&ram_file_driver);
+    port_driver_add(&tcp_inet_driver);
+    port_driver_add(&udp_inet_driver);
     nif_init();
 }
 
@@ -309,6 +311,8 @@ static void end(struct port *port, term reason, bool kill)
         name_unregister(port->name);
     port->links = NULL;
     links_fire(links, port->id, port->name, reason);
+    if (!kill && port->driver->flush)
+        port->driver->flush(port);
     if (!kill && port->driver->queued && port->driver->queued(port) > 0)
         return;
     terminate(port);
@@ -441,7 +445,7 @@ void port_flush(void)
  */
 enum out_result { OUT_OK, OUT_BAD, OUT_BUSY };
 
-static enum out_result output(struct port *port, term data, bool force)
+static enum out_result output(struct port *port, term from, term data, bool force)
 {
     struct binbytes b;
     uint8_t *copy;
@@ -451,6 +455,7 @@ static enum out_result output(struct port *port, term data, bool force)
         return OUT_BAD;
     if (port->busy && !force)
         return OUT_BUSY;
+    port->caller = from;
     if (binary_bytes(data, &b)) {
         port->bytes_out += b.size;
         vm.info->io_out_bytes += b.size;
@@ -509,7 +514,7 @@ void port_signal(term id, term from, term message)
         end(port, am_normal, false);
     } else if (term_is_tuple_of(op, 2) && *tuple_at(op, 1) == am_command) {
         /* A busy port takes it all the same: `!` does not wait here. */
-        if (output(port, *tuple_at(op, 2), true) == OUT_BAD) {
+        if (output(port, sender, *tuple_at(op, 2), true) == OUT_BAD) {
             complain(port);
             badsig(port);
         }
@@ -541,9 +546,9 @@ BIF(erts_internal, port_command, 3)
     port = port_find(arg[0]);
     if (!port)
         return am_badarg;
-    if (force)
-        return am_notsup;       /* no driver here is "soft busy" */
-    switch (output(port, arg[1], false)) {
+    if (force && !port->driver->soft_busy)
+        return am_notsup;
+    switch (output(port, p->id, arg[1], force)) {
     case OUT_OK:
         return am_true;
     case OUT_BAD:

@@ -42,6 +42,11 @@ struct port_driver {
     void (*close)(struct port *port);
     /* Data for the port, flattened. A loan. NULL: badarg. */
     void (*output)(struct port *port, const uint8_t *data, size_t n);
+    /*
+     * The port is being closed and may have to write what is queued first: stop
+     * all else, or give the queue up. NULL: nothing to do.
+     */
+    void (*flush)(struct port *port);
     /* Bytes accepted and not yet written; NULL: always 0. See port_drained. */
     size_t (*queued)(struct port *port);
     /* port_control/3; the result on p's heap, THE_NON_VALUE: badarg. */
@@ -49,6 +54,7 @@ struct port_driver {
                     const uint8_t *data, size_t n);
     /* port_call/3, may be NULL. THE_NON_VALUE: badarg. */
     term (*call)(struct port *port, struct proc *p, uint32_t op, term data);
+    bool soft_busy;                 /* takes port_command(_, _, [force]) */
     struct port_driver *next;
 };
 
@@ -57,6 +63,7 @@ struct port {
     const struct port_driver *driver;
     void *state;                    /* the driver's */
     term owner;                     /* connected pid */
+    term caller;                    /* while `output` runs: whose data it is */
     term name;                      /* registered, or NONE: name.c sets it */
     term data;                      /* port_set_data: immediate, or in data_mbuf */
     struct mbuf *data_mbuf;
@@ -130,5 +137,6 @@ void stream_on_drain(struct stream *s, void (*drained)(struct port *port));
 void stream_free(struct stream *s);     /* leaves the descriptors open */
 
 extern struct port_driver fd_driver, ttysl_driver, ram_file_driver;
+extern struct port_driver tcp_inet_driver, udp_inet_driver;
 
 #endif

@@ -69,6 +69,38 @@ void msg_send_mbuf(struct proc *to, struct mbuf *frag, term message)
     enqueue(to, frag, message);
 }
 
+/* Is there room on the heap for a message, and may it lie there? */
+static bool on_heap(const struct proc *to, size_t words)
+{
+    return words <= heap_free_words(&to->heap) && to->msgq.length < ON_HEAP_MAX_QUEUE &&
+           !(to->flags & PF_OFF_HEAP_MSGS) && to->state != PROC_EXITING;
+}
+
+void msg_build_begin(struct msg_build *b, struct proc *to, size_t words)
+{
+    b->frag = NULL;
+    if (on_heap(to, words)) {
+        b->d = (struct dest){to->heap.htop, &to->heap.off};
+    } else {
+        b->frag = mbuf_new(words);
+        b->d = (struct dest){b->frag->words, &b->frag->off};
+    }
+}
+
+void msg_build_send(struct msg_build *b, struct proc *to, term message)
+{
+    if (b->frag)
+        b->frag->used = (size_t)(b->d.htop - b->frag->words);
+    else
+        to->heap.htop = b->d.htop;
+    enqueue(to, b->frag, message);
+}
+
+void msg_send_own(struct proc *to, term message)
+{
+    enqueue(to, NULL, message);
+}
+
 void msg_send(struct proc *from, struct proc *to, term message)
 {
     struct mbuf *frag = NULL;
@@ -79,9 +111,7 @@ void msg_send(struct proc *from, struct proc *to, term message)
 
         if (words == 0) {
             /* A literal: nothing to copy. */
-        } else if (words <= heap_free_words(&to->heap) &&
-                   to->msgq.length < ON_HEAP_MAX_QUEUE &&
-                   !(to->flags & PF_OFF_HEAP_MSGS) && to->state != PROC_EXITING) {
+        } else if (on_heap(to, words)) {
             d = (struct dest){to->heap.htop, &to->heap.off};
             message = term_copy(&d, message);
             assert(d.htop == to->heap.htop + words);

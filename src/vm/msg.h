@@ -38,6 +38,19 @@ void msg_send(struct proc *from, struct proc *to, term message);
 /* The same for a term that the caller built in a fragment; takes it. */
 void msg_send_mbuf(struct proc *to, struct mbuf *frag, term message);
 
+/*
+ * A message that is built where it is to lie. Between begin and send nothing
+ * else may be allocated for `to`. words is the most it takes.
+ */
+struct msg_build {
+    struct dest d;          /* build here */
+    struct mbuf *frag;      /* NULL: on the receiver's heap */
+};
+void msg_build_begin(struct msg_build *b, struct proc *to, size_t words);
+void msg_build_send(struct msg_build *b, struct proc *to, term message);
+/* A message that was built on the receiver's own heap, by heap_alloc(). */
+void msg_send_own(struct proc *to, term message);
+
 /* The receive instructions. */
 /* Next message to look at: its term, made p's own; THE_NON_VALUE if none. */
 term msg_peek(struct proc *p);
