@@ -18,4 +18,10 @@ bench-boot: kindling examples
 bench-idle: kindling examples
 	bin/kindling build -q -o build/shell.img --shell $(EX)/compile
 	bench/idle.sh build/shell.img
-.PHONY: bench bench-code bench-boot bench-idle
+## bench-net   HTTP requests a second of examples/web, beside stock erl
+$(B_OUT)/http: bench/http.c
+	@mkdir -p $(@D)
+	$(Q)$(CC) -std=gnu11 -O2 $(WARN) -o $@ $<
+bench-net: $(LING) $(B_OUT)/http examples
+	bench/net.sh $(B_OUT)/http $(EX)/web/ebin
+.PHONY: bench-net bench bench-code bench-boot bench-idle

@@ -3,7 +3,7 @@
 EX      := build/examples
 OTPLIB  := $(shell erl -noshell -eval 'io:put_chars(code:lib_dir()), halt().' 2>/dev/null)
 
-examples: $(EX)/hello/.done $(EX)/compile/.done
+examples: $(EX)/hello/.done $(EX)/compile/.done $(EX)/web/.done
 
 $(EX)/%/.done: examples/%/src/*.erl examples/%/src/*.app.src
 	@mkdir -p $(EX)/$*/ebin

@@ -20,7 +20,7 @@ $(T_OUT)/%.beam: test/erl/%.S test/asm.escript
 	@echo '  $@'; escript test/asm.escript $< $(T_OUT)
 
 ## check       all tests that finish in minutes (T=module for one of test/erl)
-check: check-c check-stock check-ling check-coverage check-images check-bare check-bake check-compile check-repro
+check: check-c check-stock check-ling check-web check-coverage check-images check-bare check-bake check-compile check-repro
 
 check-stock: $(T_BEAM)
 	erl -noshell -pa $(T_OUT) -eval 'test:run($(T_LIST))'
@@ -32,6 +32,12 @@ check-stock check-ling: $(T_OUT)/nif_api.so
 check-ling: $(LING) $(T_BEAM)
 	$(LING) -noshell -pa $(T_OUT) -eval 'test:run($(T_LIST))'
 	$(LING) +JIT false -noshell -pa $(T_OUT) -eval 'test:run($(T_LIST))'
+
+# examples/web and a client outside.
+WEB_ARGS := -noshell -pa $(EX)/web/ebin -web port 0 -web address '{127,0,0,1}' -run web_app run
+check-web: $(LING) examples
+	escript test/web.escript erl $(WEB_ARGS)
+	escript test/web.escript $(LING) $(WEB_ARGS)
 
 # The same in an image, which has no Unix processes to spawn, no network, no
 # devices, links or owners among its files, and loads no .so.
@@ -78,5 +84,5 @@ check-repro: kindling examples
 	cmp build/repro/a.img build/repro/b.img
 
 .PHONY: check-bake check-repro check-coverage
-.PHONY: check check-stock check-ling check-images check-compile check-long compile-equal
+.PHONY: check-web check check-stock check-ling check-images check-compile check-long compile-equal
 include test/c/c.mk

@@ -1,0 +1,36 @@
+%% web_app - starts the supervisor and, below inets, the server. run/0 is what
+%% an image or a command line calls.
+-module(web_app).
+-behaviour(application).
+-export([start/2, stop/1, run/0, port/0]).
+
+start(_Type, _Args) ->
+    {ok, Address} = application:get_env(address),
+    {ok, Port} = application:get_env(port),
+    {ok, Sup} = web_sup:start_link(),
+    case inets:start(httpd, [{port, Port},
+                             {bind_address, Address},
+                             {socket_type, {ip_comm, [{nodelay, true}]}},
+                             {server_name, "web"},
+                             {server_root, "/tmp"},
+                             {document_root, "/tmp"},
+                             {modules, [web_page]},
+                             {max_clients, 10000},
+                             {keep_alive_timeout, 60}]) of
+        {ok, Server} -> {ok, Sup, Server};
+        {error, Reason} -> {error, {httpd, Reason}}
+    end.
+
+stop(Server) ->
+    inets:stop(httpd, Server).
+
+%% Starts all and says where.
+run() ->
+    {ok, _} = application:ensure_all_started(web),
+    io:format("web: serving on port ~b~n", [port()]).
+
+%% The port in use, which the system chose if it was configured as 0.
+port() ->
+    {httpd, Pid} = lists:keyfind(httpd, 1, inets:services()),
+    [{port, Port}] = httpd:info(Pid, [port]),
+    Port.
