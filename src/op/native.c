@@ -229,6 +229,8 @@ static void copy_record(struct loader *l, struct copy *c, uint32_t i)
         default:
             to = r->to >= TO_RUNTIME ? (uintptr_t)stencil_runtime[r->to - TO_RUNTIME]
                                      : words[r->to];
+            if (r->kind == REL_PC32 && to == 0)
+                continue;       /* a jump to no label: never taken */
         }
         to += (uintptr_t)(intptr_t)r->addend;
         switch ((enum stencil_reloc_kind)r->kind) {
