@@ -37,10 +37,7 @@ void boot_init(void)
     literal_init();
     info_init();
     timer_init();
-    btimer_init();
-    name_init();
     proc_init();
-    link_init();
     sched_init();
     export_init();
     /* What an export leads to is known once the interpreter's stubs are. */

@@ -10,6 +10,17 @@
 #include "os/os.h"
 #include "vm/vm.h"
 
+/* Binaries are kept alive by literals, where the leak checker does not look. */
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#include <sanitizer/lsan_interface.h>
+#define LEAK_ROOTS(p, n) __lsan_register_root_region(p, n)
+#endif
+#endif
+#ifndef LEAK_ROOTS
+#define LEAK_ROOTS(p, n) ((void)0)
+#endif
+
 /* OTP reserves as much (+MIscs). Address space only. */
 #define RANGE_BYTES ((size_t)1 << 30)
 /* Areas start and end on multiples of this; memory is asked for in COMMIT. */
@@ -62,6 +73,7 @@ static bool commit(uintptr_t end)
         bytes = vm.literal_end - s->committed;
     if (os_commit((void *)s->committed, bytes) < 0)
         return false;
+    LEAK_ROOTS((void *)s->committed, bytes);
     s->committed += bytes;
     return true;
 }

@@ -187,8 +187,11 @@ static int compare_variables(const void *a, const void *b)
 
 static size_t variable_index(const struct ms *ms, term v)
 {
-    term *at = bsearch(&v, ms->vars, ms->nvars, sizeof v, compare_variables);
+    term *at;
 
+    if (ms->nvars == 0)
+        return SIZE_MAX;
+    at = bsearch(&v, ms->vars, ms->nvars, sizeof v, compare_variables);
     return at ? (size_t)(at - ms->vars) : SIZE_MAX;
 }
 

@@ -55,7 +55,7 @@ static int load(ErlNifEnv *env, void **priv, ERL_NIF_TERM info)
     am_ok = enif_make_atom(env, "ok");
     am_dead = enif_make_atom(env, "dead");
     box_type = enif_open_resource_type_x(env, "box", &init, ERL_NIF_RT_CREATE, NULL);
-    *priv = strdup("private");
+    *priv = "private";
     return enif_is_atom(env, info) ? 0 : 17;
 }
 

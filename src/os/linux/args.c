@@ -74,6 +74,14 @@ void args_add(struct args *a, const char *s)
     a->v[a->n] = NULL;
 }
 
+static void args_clear(struct args *a)
+{
+    for (int i = 0; i < a->n; i++)
+        free(a->v[i]);
+    free(a->v);
+    *a = (struct args){0};
+}
+
 static char *format(const char *fmt, ...)
 {
     va_list ap;
@@ -168,11 +176,8 @@ static void merge(struct args *all, struct args *extra, char **v, int depth)
             args_fail("-args_file %s: %d files deep", *v, depth);
         split_file(&file, *v);
         merge(all, extra, file.v, depth + 1);
-        for (int i = 0; i < file.n; i++)
-            free(file.v[i]);
-        file.n = 0;
+        args_clear(&file);
     }
-    free(file.v);
 }
 
 static void merge_env(struct args *all, struct args *extra, const char *name)
@@ -185,6 +190,7 @@ static void merge_env(struct args *all, struct args *extra, const char *name)
     split(&a, s, false);
     args_add(&a, "--");
     merge(all, extra, a.v, 0);
+    args_clear(&a);
 }
 
 /*
@@ -483,5 +489,7 @@ void args_parse(struct command_line *c, int argc, char **argv)
     if (all.v)
         classify(c, all.v);
     flags_check(&c->emulator);
+    args_clear(&all);
+    args_clear(&extra);
     free(bindir);
 }
