@@ -130,6 +130,8 @@ static const char *check_header(struct image *im)
         return "it asks for an impossible amount of memory";
     if (h->tree_bytes == 0)
         return NULL;
+    if (h->inputs >= h->text_bytes)
+        return "its header is damaged";
     for (int i = 0; i < im->segs; i++) {
         const struct segment *s = &im->seg[i];
 

@@ -7,10 +7,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
 #include "elfimage.h"
 #include "kindling.h"
+#include "view.h"
 
 static const char help[] =
 "usage: kindling info [--inputs] [--licences] IMAGE\n"
@@ -21,44 +21,6 @@ static const char help[] =
 "\n"
 "  kindling info hello.img\n"
 "  kindling info --inputs hello.img | grep hello\n";
-
-struct tree_view {
-    const struct tree_header *h;
-    const struct tree_entry *e;
-    const char *names;
-    const uint8_t *base;
-};
-
-static bool view_tree(const struct image *im, struct tree_view *v)
-{
-    const struct image_header *ih = &im->header;
-    uint64_t offset = 0, head;
-    const uint8_t *map;
-
-    for (int i = 0; i < im->segs; i++)
-        if (ih->tree >= im->seg[i].va && ih->tree - im->seg[i].va < im->seg[i].file_bytes)
-            offset = im->seg[i].offset + (ih->tree - im->seg[i].va);
-    if (ih->tree_bytes < sizeof *v->h)
-        return false;
-    map = mmap(NULL, im->file_bytes, PROT_READ, MAP_PRIVATE, im->fd, 0);
-    if (map == MAP_FAILED)
-        return false;
-    v->base = map + offset;
-    v->h = (const struct tree_header *)v->base;
-    v->e = (const struct tree_entry *)(v->h + 1);
-    head = sizeof *v->h + (uint64_t)v->h->entries * sizeof *v->e;
-    if (v->h->magic != TREE_MAGIC || head > ih->tree_bytes ||
-        v->h->strings_bytes > ih->tree_bytes - head || v->h->strings_bytes == 0)
-        return false;
-    v->names = (const char *)v->base + head;
-    if (v->names[v->h->strings_bytes - 1] != 0)
-        return false;
-    for (uint32_t i = 0; i < v->h->entries; i++)
-        if (v->e[i].path >= v->h->strings_bytes || v->e[i].data > ih->tree_bytes ||
-            v->e[i].stored > ih->tree_bytes - v->e[i].data)
-            return false;
-    return true;
-}
 
 static void print_file(const struct tree_view *v, const char *path)
 {
@@ -135,7 +97,7 @@ int info_main(int argc, char **argv)
         fail(EXIT_IMAGE, "cannot read %s: %s", argv[optind], why);
     h = &im.header;
     tree = h->tree_bytes > 0;
-    if (tree && !view_tree(&im, &v))
+    if (tree && view_open(&v, &im) < 0)
         fail(EXIT_IMAGE, "cannot read %s: its files are damaged", argv[optind]);
     if (inputs || lic) {
         if (tree && inputs)

@@ -3,7 +3,7 @@
 #   make fuzz                  each target for FUZZ_SECONDS (3600)
 #   make check-fuzz            20 seconds each
 #
-# Seeds: the test modules, and terms of every kind. What a run finds goes to
+# Seeds: the test modules, terms of every kind, the smallest image. What a run finds goes to
 # build/fuzz; a fixed bug's input is kept as a test.
 
 FUZZ_SECONDS ?= 3600
@@ -13,13 +13,21 @@ C_OBJ_FUZZ := $(filter-out $(OBJ)/os/linux/main.o,$(HOSTED_OBJ)) $(DEP_OBJ)
 build/fuzz/%: test/fuzz/%_fuzz.c $(C_OBJ_FUZZ)
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) -fsanitize=fuzzer,address,undefined -o $@ $^ $(LDLIBS)
+# Images are read by the tools, not by the VM.
+build/fuzz/image: test/fuzz/image_fuzz.c tender/elfimage.c tool/view.c
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) -Itender -Itool -fsanitize=fuzzer,address,undefined -o $@ $^
+build/fuzz/image_seed: test/fuzz/image_seed.c include/abi/image.h include/abi/guest.h
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) -o $@ $<
 fuzz-run: $(addprefix build/fuzz/,$(FUZZ_TARGETS)) build/fuzz/seeds/.done
 	set -e; for t in $(FUZZ_TARGETS); do mkdir -p build/fuzz/corpus-$$t; \
 	    build/fuzz/$$t -max_total_time=$(FUZZ_SECONDS) -rss_limit_mb=4096 \
 	    -artifact_prefix=build/fuzz/ -print_final_stats=1 \
 	    build/fuzz/corpus-$$t build/fuzz/seeds/$$t 2>&1 | tail -8; done
-build/fuzz/seeds/.done: test/fuzz/seeds.escript $(T_BEAM)
-	@mkdir -p build/fuzz/seeds/beam build/fuzz/seeds/ext
+build/fuzz/seeds/.done: test/fuzz/seeds.escript build/fuzz/image_seed $(T_BEAM)
+	@mkdir -p build/fuzz/seeds/beam build/fuzz/seeds/ext build/fuzz/seeds/image
+	build/fuzz/image_seed > build/fuzz/seeds/image/smallest
 	cp $(T_BEAM) build/fuzz/seeds/beam
 	escript test/fuzz/seeds.escript build/fuzz/seeds/ext
 	@touch $@
