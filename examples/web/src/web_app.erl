@@ -7,10 +7,13 @@
 start(_Type, _Args) ->
     {ok, Address} = application:get_env(address),
     {ok, Port} = application:get_env(port),
+    %% Head and body are written one after the other; without this the second
+    %% waits for the client's delayed acknowledgement. httpd's own way to say
+    %% so, {socket_type, {ip_comm, Opts}}, works with port 0 only.
+    application:set_env(kernel, inet_default_listen_options, [{nodelay, true}]),
     {ok, Sup} = web_sup:start_link(),
     case inets:start(httpd, [{port, Port},
                              {bind_address, Address},
-                             {socket_type, {ip_comm, [{nodelay, true}]}},
                              {server_name, "web"},
                              {server_root, "/tmp"},
                              {document_root, "/tmp"},
