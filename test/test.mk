@@ -20,7 +20,7 @@ $(T_OUT)/%.beam: test/erl/%.S test/asm.escript
 	@echo '  $@'; escript test/asm.escript $< $(T_OUT)
 
 ## check       all tests that finish in minutes (T=module for one of test/erl)
-check: check-c check-stock check-ling check-web check-coverage check-images check-bare check-bake check-compile check-repro
+check: check-c check-stock check-ling check-web check-coverage check-badarg check-images check-bare check-bake check-compile check-repro
 
 check-stock: $(T_BEAM)
 	erl -noshell -pa $(T_OUT) -eval 'test:run($(T_LIST))'
@@ -72,6 +72,16 @@ compile-equal:
 check-coverage: $(T_BEAM)
 	escript test/coverage.escript $(T_OUT)
 
+# Every BIF, called with wrong and odd arguments on stock OTP, then on ling.
+# BADARG=file keeps the calls and what came of them.
+BADARG ?= $(T_OUT)/badarg.calls
+check-badarg: $(LING)
+	@mkdir -p $(T_OUT)
+	erlc -o $(T_OUT) test/badarg/badarg.erl
+	erl +S 1:1 +SDcpu 1:1 -noshell -kernel logger_level none -pa $(T_OUT) \
+	    -run badarg record $(BADARG)
+	$(LING) -noshell -kernel logger_level none -pa $(T_OUT) -run badarg compare $(BADARG)
+
 # Two builds in different directories, time zones and umasks: equal bytes.
 check-repro: kindling examples
 	@rm -rf build/repro && mkdir -p "build/repro/a dir" build/repro/b
@@ -83,6 +93,6 @@ check-repro: kindling examples
 	    -q -o ../b.img --run hello_app run other
 	cmp build/repro/a.img build/repro/b.img
 
-.PHONY: check-bake check-repro check-coverage
+.PHONY: check-bake check-repro check-coverage check-badarg
 .PHONY: check-web check check-stock check-ling check-images check-compile check-long compile-equal
 include test/c/c.mk

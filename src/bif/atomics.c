@@ -32,15 +32,18 @@ static size_t words_bytes(size_t n)
     return sizeof(struct words) + n * sizeof(int64_t);
 }
 
+static term not_uint64(struct proc *p, term t)
+{
+    return bif_error(p, term_is_big(t) && !big_negative(t) ? am_system_limit : am_badarg);
+}
+
 static term words_new(struct proc *p, term count, bool is_signed,
                       const void *type)
 {
     uint64_t n;
 
-    if (!term_to_uint64(count, &n)) {
-        bool huge = term_is_big(count) && !big_negative(count);
-        return bif_error(p, huge ? am_system_limit : am_badarg);
-    }
+    if (!term_to_uint64(count, &n))
+        return not_uint64(p, count);
     if (n == 0)
         return bif_badarg(p);
     if (n > (SIZE_MAX >> 4) / sizeof(int64_t))
@@ -105,10 +108,14 @@ static term make_value(struct proc *p, const struct words *w, int64_t v)
 
 BIF(erts_internal, atomics_new, 2)
 {
-    uint64_t opts;
+    uint64_t n, opts;
 
-    if (!term_to_uint64(arg[1], &opts))
+    if (!term_to_uint64(arg[0], &n))
+        return not_uint64(p, arg[0]);
+    if (n == 0)
         return bif_badarg(p);
+    if (!term_to_uint64(arg[1], &opts))
+        return not_uint64(p, arg[1]);
     return words_new(p, arg[0], opts & OPT_SIGNED, atomics_type);
 }
 

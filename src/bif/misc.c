@@ -5,6 +5,8 @@
 #include "bif/bif.h"
 #include "bif/build.h"
 #include "bif/info.h"
+#include "io/port.h"
+#include "op/loader.h"
 #include "os/os.h"
 #include "vm/big.h"
 #include "vm/binary.h"
@@ -111,7 +113,7 @@ BIF(erlang, dt_spread_tag, 1)
 
 BIF(erlang, dt_restore_tag, 1)
 {
-    return am_true;
+    return arg[0] == am_true ? am_true : bif_badarg(p);
 }
 
 BIF(erlang, dt_prepend_vm_tag_data, 1)
@@ -173,18 +175,46 @@ BIF(erlang, system_monitor, 0)
     return am_undefined;
 }
 
+static bool system_monitor_option(term t)
+{
+    uint64_t n;
+
+    if (term_is_tuple_of(t, 2)) {
+        term name = *tuple_at(t, 1);
+
+        return (name == am_long_gc || name == am_long_schedule ||
+                name == am_large_heap) && term_to_uint64(*tuple_at(t, 2), &n);
+    }
+    return t == am_busy_port || t == am_busy_dist_port;
+}
+
+static term system_monitor(struct proc *p, term to, term options)
+{
+    if (to == am_undefined || term_is_nil(options))
+        return am_undefined;
+    if (!term_is_local_pid(to) || !proc_find(to))
+        return bif_badarg(p);
+    for (; term_is_cons(options); options = cons_tail(options)) {
+        if (!system_monitor_option(cons_head(options)))
+            return bif_badarg(p);
+    }
+    if (!term_is_nil(options))
+        return bif_badarg(p);
+    return bif_unimplemented(p, "erlang:system_monitor/2");
+}
+
 BIF(erlang, system_monitor, 1)
 {
     if (arg[0] == am_undefined)
         return am_undefined;
-    return bif_unimplemented(p, "erlang:system_monitor/1");
+    if (!term_is_tuple_of(arg[0], 2))
+        return bif_badarg(p);
+    return system_monitor(p, *tuple_at(arg[0], 1), *tuple_at(arg[0], 2));
 }
 
 BIF(erlang, system_monitor, 2)
 {
-    if (arg[0] == am_undefined || term_is_nil(arg[1]))
-        return am_undefined;
-    return bif_unimplemented(p, "erlang:system_monitor/2");
+    return system_monitor(p, arg[0], arg[1]);
 }
 
 BIF(erlang, system_profile, 0)
@@ -194,8 +224,23 @@ BIF(erlang, system_profile, 0)
 
 BIF(erlang, system_profile, 2)
 {
-    if (arg[0] == am_undefined || term_is_nil(arg[1]))
+    term l = arg[1];
+
+    if (arg[0] == am_undefined || term_is_nil(l))
         return am_undefined;
+    if (!(term_is_local_pid(arg[0]) && proc_find(arg[0])) &&
+        !(term_is_local_port(arg[0]) && port_find(arg[0])))
+        return bif_badarg(p);
+    for (; term_is_cons(l); l = cons_tail(l)) {
+        term t = cons_head(l);
+
+        if (t != am_runnable_procs && t != am_runnable_ports && t != am_exclusive &&
+            t != am_scheduler && t != am_timestamp && t != am_monotonic_timestamp &&
+            t != am_strict_monotonic_timestamp)
+            return bif_badarg(p);
+    }
+    if (!term_is_nil(l))
+        return bif_badarg(p);
     return bif_unimplemented(p, "erlang:system_profile/2");
 }
 
@@ -324,27 +369,94 @@ BIF(erts_debug, set_internal_state, 2)
         return bif_unimplemented(p, #m ":" #f "/" #a);                         \
     }
 
-BIF(erts_debug, disassemble, 1) UNIMPLEMENTED(erts_debug, disassemble, 1)
+/* Native code is not disassembled, says OTP's JIT too. */
+BIF(erts_debug, disassemble, 1)
+{
+    return am_false;
+}
+
 BIF(erts_debug, breakpoint, 2) UNIMPLEMENTED(erts_debug, breakpoint, 2)
-BIF(erts_debug, instructions, 0) UNIMPLEMENTED(erts_debug, instructions, 0)
-BIF(erts_debug, dirty_cpu, 2) UNIMPLEMENTED(erts_debug, dirty_cpu, 2)
-BIF(erts_debug, dirty_io, 2) UNIMPLEMENTED(erts_debug, dirty_io, 2)
-BIF(erts_debug, dirty, 3) UNIMPLEMENTED(erts_debug, dirty, 3)
+
+/* Names of instructions: those of .beam files. */
+BIF(erts_debug, instructions, 0)
+{
+    term list = TERM_NIL, *hp;
+
+    for (uint32_t op = genop_last(); op > 0; op--) {
+        const char *name = genop_name(op);
+        term chars = bif_string(p, name, strlen(name));
+
+        hp = heap_alloc(p, CONS_WORDS);
+        list = put_cons(&hp, chars, list);
+    }
+    return list;
+}
+
+/* What OTP's tests order a dirty scheduler to do. */
+static term dirty(struct proc *p, term kind, term order, term how)
+{
+    switch (order) {
+    case am_scheduler:
+        return how == am_type ? kind : bif_badarg(p);
+    case am_error:
+        return bif_error(p, how == am_notsup || how == am_undef || how == am_badarith ||
+                                    how == am_noproc || how == am_system_limit
+                                ? how
+                                : am_badarg);
+    case am_copy: case am_send: case am_wait: case am_reschedule:
+    case am_ready_wait6_done: case am_alive_waitexiting:
+        return bif_unimplemented(p, "erts_debug:dirty/3");
+    default:
+        return bif_badarg(p);
+    }
+}
+
+BIF(erts_debug, dirty_cpu, 2)
+{
+    return dirty(p, am_dirty_cpu, arg[0], arg[1]);
+}
+
+BIF(erts_debug, dirty_io, 2)
+{
+    return dirty(p, am_dirty_io, arg[0], arg[1]);
+}
+
+BIF(erts_debug, dirty, 3)
+{
+    if (arg[0] != am_normal && arg[0] != am_dirty_cpu && arg[0] != am_dirty_io)
+        return bif_badarg(p);
+    return dirty(p, arg[0], arg[1], arg[2]);
+}
+
+#define FLAT_MAP_KEYS 32        /* OTP's, and ours */
+
+/* How a large map is laid out; ours is not OTP's tree. */
+BIF(erts_debug, map_info, 1)
+{
+    if (!term_is_map(arg[0])) {
+        term *hp = heap_alloc(p, 3);
+
+        return bif_error(p, put_tuple2(&hp, am_badmap, arg[0]));
+    }
+    if (map_size(arg[0]) <= FLAT_MAP_KEYS)
+        return bif_badarg(p);
+    return bif_unimplemented(p, "erts_debug:map_info/1");
+}
 
 /* Counting of locks: what an OTP without it answers. */
 BIF(erts_debug, lcnt_control, 1)
 {
-    return bif_error(p, am_notsup);
+    return bif_badarg(p);
 }
 BIF(erts_debug, lcnt_control, 2)
 {
-    return bif_error(p, am_notsup);
+    return bif_badarg(p);
 }
 BIF(erts_debug, lcnt_collect, 0)
 {
-    return bif_error(p, am_notsup);
+    return am_error;
 }
 BIF(erts_debug, lcnt_clear, 0)
 {
-    return bif_error(p, am_notsup);
+    return am_error;
 }

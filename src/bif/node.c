@@ -164,7 +164,10 @@ BIF(net_kernel, dflag_unicode_io, 1)
     return am_true;
 }
 
-/* These take a handle of a connection, and there is none. */
+/*
+ * These take a handle of a connection, and there is none: neither this one nor,
+ * where OTP asks for it first, one that the caller controls.
+ */
 BIF(erlang, dist_get_stat, 1)
 {
     return bif_badarg(p);
@@ -172,32 +175,35 @@ BIF(erlang, dist_get_stat, 1)
 
 BIF(erlang, dist_ctrl_input_handler, 2)
 {
-    return bif_badarg(p);
+    return bif_error(p, am_notsup);
 }
 
 BIF(erlang, dist_ctrl_put_data, 2)
 {
+    /* Erlang code makes one binary of a list, and calls again. */
+    if (term_is_cons(arg[1]))
+        return bif_trap(p, EXP("erts_internal", "dist_ctrl_put_data", 2), arg, 2);
     return bif_badarg(p);
 }
 
 BIF(erlang, dist_ctrl_get_data, 1)
 {
-    return bif_badarg(p);
+    return bif_error(p, am_notsup);
 }
 
 BIF(erlang, dist_ctrl_get_data_notification, 1)
 {
-    return bif_badarg(p);
+    return bif_error(p, am_notsup);
 }
 
 BIF(erlang, dist_ctrl_get_opt, 2)
 {
-    return bif_badarg(p);
+    return bif_error(p, am_notsup);
 }
 
 BIF(erlang, dist_ctrl_set_opt, 3)
 {
-    return bif_badarg(p);
+    return bif_error(p, am_notsup);
 }
 
 BIF(erts_debug, dist_ext_to_term, 2)

@@ -1,5 +1,5 @@
 /*
- * os.c - the module os: environment, time, signals; and erl_ddll.
+ * os.c - the module os: environment, time, signals.
  */
 #include <signal.h>
 #include <stdio.h>
@@ -128,58 +128,5 @@ BIF(os, set_signal, 2)
         os_set_signal(signals[i].number, how);
         return am_ok;
     }
-    return bif_badarg(p);
-}
-
-/*
- * erl_ddll: there are no loadable drivers, and nothing is loaded.
- */
-BIF(erl_ddll, try_load, 3)
-{
-    term *hp;
-
-    if (!term_is_list(arg[2]))
-        return bif_badarg(p);
-    hp = heap_alloc(p, 3);
-    return put_tuple2(&hp, am_error, am_not_supported);
-}
-
-BIF(erl_ddll, try_unload, 2)
-{
-    term *hp = heap_alloc(p, 3);
-
-    return put_tuple2(&hp, am_error, am_not_loaded);
-}
-
-BIF(erl_ddll, loaded_drivers, 0)
-{
-    term *hp = heap_alloc(p, 3);
-
-    return put_tuple2(&hp, am_ok, TERM_NIL);
-}
-
-BIF(erl_ddll, info, 2)
-{
-    return bif_badarg(p);       /* no such driver */
-}
-
-BIF(erl_ddll, format_error_int, 1)
-{
-    const char *s = arg[0] == am_not_supported
-                        ? "Loadable drivers are not supported"
-                    : arg[0] == am_not_loaded
-                        ? "No driver matching driver name has been loaded"
-                        : "Unknown error";
-
-    return filename_chars(p, s, strlen(s));
-}
-
-BIF(erl_ddll, monitor, 2)
-{
-    return bif_unimplemented(p, "erl_ddll:monitor/2");
-}
-
-BIF(erl_ddll, demonitor, 1)
-{
     return bif_badarg(p);
 }

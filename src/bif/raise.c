@@ -5,12 +5,15 @@
 #include "bif/info.h"
 #include "vm/ops.h"
 
-/* A program's own error: it brings its own explanation, or none. */
+/*
+ * A program's own error: it brings its own explanation, or none. What is no
+ * list of arguments leaves the arity in the trace.
+ */
 static term own_error(struct proc *p, term reason, term args)
 {
     bif_error(p, reason);
     p->exc.no_info = true;
-    if (args != am_none)
+    if (term_is_list(args))
         p->exc.args = args;
     return THE_NON_VALUE;
 }
@@ -44,15 +47,15 @@ BIF(erlang, error, 3)
     return THE_NON_VALUE;
 }
 
-/* As error/1,2; only Dialyzer sees a difference. */
+/* As any BIF that fails: the stub it is called in comes second in the trace. */
 BIF(erlang, nif_error, 1)
 {
-    return own_error(p, arg[0], am_none);
+    return bif_error(p, arg[0]);
 }
 
 BIF(erlang, nif_error, 2)
 {
-    return own_error(p, arg[0], arg[1]);
+    return bif_error(p, arg[0]);
 }
 
 BIF(erlang, exit, 1)

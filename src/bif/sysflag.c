@@ -160,7 +160,7 @@ BIF(erlang, system_flag, 2)
     case am_debug_flags:
         return am_true;
     default:
-        break;
+        return bif_error_cause(p, am_badarg, am_badopt);
     }
     return bif_badarg(p);
 }

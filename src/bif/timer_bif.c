@@ -40,24 +40,15 @@ static bool options(term l, bool access, struct timer_opts *o)
 }
 
 /*
- * When it is due, on os_mono_ns()'s clock. False: no time at all (*cause NONE),
- * or beyond the ends of Erlang's monotonic time.
+ * When it is due, on os_mono_ns()'s clock. False: no time at all, or beyond
+ * the ends of Erlang's monotonic time.
  */
-static bool due(term time, bool abs, uint64_t *at_ns, term *cause)
+static bool due(term time, bool abs, uint64_t *at_ns)
 {
     int64_t now = clock_monotonic_ns(), ms, at;
 
-    *cause = THE_NON_VALUE;
-    if (!term_is_integer(time))
+    if (!term_is_integer(time) || !term_to_int64(time, &ms) || (!abs && ms < 0))
         return false;
-    if (!term_to_int64(time, &ms)) {
-        if (abs || !big_negative(time))
-            *cause = am_time;
-        return false;
-    }
-    if (!abs && ms < 0)
-        return false;
-    *cause = am_time;
     if (abs) {
         if (ms < clock_start_ns() / NS_PER_MS || ms > clock_end_ns() / NS_PER_MS)
             return false;
@@ -75,12 +66,12 @@ static term start(struct proc *p, const term *arg, term opts, bool wrap)
 {
     struct timer_opts o;
     uint64_t at_ns, numbers[2];
-    term *hp, cause;
+    term *hp;
 
     if (!options(opts, false, &o))
-        return bif_badarg(p);
-    if (!due(arg[0], o.abs, &at_ns, &cause))
-        return bif_error_cause(p, am_badarg, cause);
+        return bif_error_cause(p, am_badarg, am_badopt);
+    if (!due(arg[0], o.abs, &at_ns))
+        return bif_error_cause(p, am_badarg, am_time);
     if (!term_is_local_pid(arg[1]) && !term_is_atom(arg[1]))
         return bif_badarg(p);
     ref_next(numbers);

@@ -7,14 +7,8 @@
 #include "bif/bif.h"
 #include "bif/build.h"
 #include "io/port.h"
+#include "vm/matchspec.h"
 #include "vm/node.h"
-
-static bool proper(term l)
-{
-    while (term_is_cons(l))
-        l = cons_tail(l);
-    return term_is_nil(l);
-}
 
 /* How many tracees a specification names; -1: it is none. */
 static int64_t tracees(term what)
@@ -32,11 +26,51 @@ static int64_t tracees(term what)
     return -1;
 }
 
+static bool is_flag(term t)
+{
+    switch (t) {
+    case am_all: case am_send: case am_receive: case am_procs: case am_ports:
+    case am_call: case am_arity: case am_return_to: case am_silent:
+    case am_running: case am_running_procs: case am_running_ports: case am_exiting:
+    case am_garbage_collection: case am_scheduler_id: case am_timestamp:
+    case am_cpu_timestamp: case am_monotonic_timestamp:
+    case am_strict_monotonic_timestamp: case am_set_on_spawn:
+    case am_set_on_first_spawn: case am_set_on_link: case am_set_on_first_link:
+        return true;
+    }
+    return false;
+}
+
+/* {tracer, Pid | Port}, {tracer, Module, State}; the same with meta. */
+static bool is_tracer(term t, term tag)
+{
+    if (term_is_tuple_of(t, 2)) {
+        term to = *tuple_at(t, 2);
+
+        return *tuple_at(t, 1) == tag &&
+               (term_is_nil(to) || (term_is_local_pid(to) && proc_find(to)) ||
+                (term_is_local_port(to) && port_find(to)));
+    }
+    return term_is_tuple_of(t, 3) && *tuple_at(t, 1) == tag &&
+           term_is_atom(*tuple_at(t, 2));
+}
+
+static bool flags_ok(term l)
+{
+    for (; term_is_cons(l); l = cons_tail(l)) {
+        if (!is_flag(cons_head(l)) && !is_tracer(cons_head(l), am_tracer))
+            return false;
+    }
+    return term_is_nil(l);
+}
+
 BIF(erts_internal, trace, 3)
 {
     int64_t n = tracees(arg[0]);
 
-    if (n < 0 || !term_is_bool(arg[1]) || !proper(arg[2]))
+    if (!flags_ok(arg[2]))
+        return bif_error_cause(p, am_badarg, am_badopt);
+    if (n < 0 || !term_is_bool(arg[1]))
         return bif_badarg(p);
     if (arg[1] == am_false)
         return small_make(n);
@@ -55,20 +89,56 @@ static int64_t functions(term m, term f, term a)
     return n;
 }
 
+static bool is_pattern(term t)
+{
+    struct ms *ms;
+
+    if (term_is_bool(t) || term_is_nil(t) || t == am_restart || t == am_pause)
+        return true;
+    ms = ms_compile(t, MS_TRACE, NULL);
+    if (ms)
+        resource_put(&ms->res);
+    return ms != NULL;
+}
+
+/* Options of trace_pattern: global goes with none of the others. */
+static bool options_ok(term l)
+{
+    bool global = false, local = false;
+
+    for (; term_is_cons(l); l = cons_tail(l)) {
+        term t = cons_head(l);
+
+        if (t == am_global)
+            global = true;
+        else if (t == am_local || t == am_meta || t == am_call_count ||
+                 t == am_call_time || is_tracer(t, am_meta))
+            local = true;
+        else
+            return false;
+    }
+    return term_is_nil(l) && !(global && local);
+}
+
 BIF(erts_internal, trace_pattern, 3)
 {
-    if (!proper(arg[2]))
-        return bif_badarg(p);
-    if (arg[0] == am_on_load)
+    if (!is_pattern(arg[1]))
+        return bif_error_cause(p, am_badarg, am_match_spec);
+    if (!options_ok(arg[2]))
+        return bif_error_cause(p, am_badarg, am_badopt);
+    if (arg[0] == am_on_load || arg[0] == am_send || arg[0] == am_receive)
         return arg[1] == am_false ? small_make(0)
                                   : bif_unimplemented(p, "erlang:trace_pattern/3");
     if (!term_is_tuple_of(arg[0], 3))
-        return bif_badarg(p);
+        return bif_error_cause(p, am_badarg, am_none);
 
     term m = *tuple_at(arg[0], 1), f = *tuple_at(arg[0], 2), a = *tuple_at(arg[0], 3);
 
-    if (!term_is_atom(m) || !term_is_atom(f) || (!term_is_small(a) && a != am_Underscore))
-        return bif_badarg(p);
+    if (!term_is_atom(m) || !term_is_atom(f) ||
+        (!term_is_small(a) && a != am_Underscore) ||
+        (m == am_Underscore && f != am_Underscore) ||
+        (f == am_Underscore && a != am_Underscore))
+        return bif_error_cause(p, am_badarg, am_none);
     if (arg[1] == am_false)
         return small_make(functions(m, f, a));
     return bif_unimplemented(p, "erlang:trace_pattern/3");
@@ -95,14 +165,20 @@ BIF(erlang, trace_info, 2)
         }
         return build_tuple2(p, what, there ? am_false : am_undefined);
     }
-    if (what != am_flags && what != am_tracer)
+    if (term_is_tuple(of))
         return bif_badarg(p);
+    if (of == am_send || of == am_receive)
+        return what == am_match_spec ? build_tuple2(p, what, am_true) : bif_badarg(p);
     if (of != am_new && of != am_new_processes && of != am_new_ports) {
         if (!term_is_local_pid(of) && !term_is_local_port(of))
-            return bif_badarg(p);
+            return bif_error_cause(p, am_badarg, am_badopt);
         if (tracees(of) < 0)
-            return am_undefined;
+            return what == am_flags || what == am_tracer || term_is_local_port(of)
+                       ? am_undefined
+                       : bif_badarg(p);
     }
+    if (what != am_flags && what != am_tracer)
+        return bif_badarg(p);
     return build_tuple2(p, what, TERM_NIL);
 }
 
@@ -158,5 +234,5 @@ BIF(erlang, seq_trace_print, 1)
 
 BIF(erlang, seq_trace_print, 2)
 {
-    return term_is_atom(arg[0]) || term_is_small(arg[0]) ? am_false : bif_badarg(p);
+    return am_false;
 }

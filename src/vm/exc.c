@@ -71,12 +71,12 @@ static term bif_head(struct proc *p, struct export *bif, const term *args)
     return put_tuple4(&hp, bif->m, bif->f, list, loc);
 }
 
-/* error/1..3, exit/1, throw/1 and raise/3 speak for their caller. */
+/* error/1..3, exit/1, throw/1 and raise/3 speak for their caller; nif_error does not. */
 static bool speaks_for_caller(const struct export *bif)
 {
     return bif->m == am_erlang &&
            (bif->f == am_error || (bif->f == am_exit && bif->arity == 1) ||
-            bif->f == am_throw || bif->f == am_raise || bif->f == am_nif_error);
+            bif->f == am_throw || bif->f == am_raise);
 }
 
 /* Frames above pc: their return addresses into pcs[], without repetitions. */
