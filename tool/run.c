@@ -99,6 +99,24 @@ static void add_file(struct environment *env, const char *path)
     }
 }
 
+/*
+ * An instance on a terminal edits lines on it, so it must know which kind it is
+ * and whether it shows UTF-8. What -e said stands.
+ */
+static void add_terminal(struct environment *env)
+{
+    static const char *const names[] = {"TERM", "LC_ALL", "LC_CTYPE", "LANG"};
+
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        size_t n = strlen(names[i]), k = 0;
+
+        while (k < env->n && (strncmp(env->v[k], names[i], n) != 0 || env->v[k][n] != '='))
+            k++;
+        if (k == env->n)
+            add_variable(env, "the terminal", names[i]);
+    }
+}
+
 static void make_info(struct buffer *b, const struct environment *env, int argc,
                       char **argv)
 {
@@ -236,6 +254,8 @@ int run_main(int argc, char **argv)
     else if (optind < argc)
         fail(EXIT_TOOL, "cannot pass %s to the instance: its arguments come after --",
              argv[optind]);
+    if (isatty(0))
+        add_terminal(&env);
     make_info(&info, &env, argc - optind, argv + optind);
     if (!on) {
         on = "kvm";
