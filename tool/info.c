@@ -56,7 +56,7 @@ static void print_groups(const struct tree_view *v)
         for (; i < v->h->entries; i++) {
             const char *p = v->names + v->e[i].path;
 
-            if (strncmp(p, path, n) != 0 || (p[n] != 0 && p[n] != '/'))
+            if (group_of(p) != n || strncmp(p, path, n) != 0)
                 break;
             bytes += v->e[i].stored;
             files += v->e[i].type == TREE_FILE;
