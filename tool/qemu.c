@@ -98,8 +98,6 @@ static _Noreturn void exec_qemu(const struct run_options *o, const struct tender
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
     execvp(QEMU, (char **)argv);
-    fprintf(stderr, "kindling: cannot start %s: %s; install it, or use --on process\n",
-            QEMU, strerror(errno));
     _exit(EXIT_TOOL);
 }
 
@@ -157,7 +155,8 @@ static struct outcome wait_qemu(struct tender *t, pid_t pid, int control,
         out.status = 128 + SIGTERM;
     } else {
         out.detail = WIFEXITED(status) && WEXITSTATUS(status) == EXIT_TOOL
-                         ? "QEMU did not start" : "QEMU ended before the instance did";
+                         ? "cannot start " QEMU "; install it, or use --on process"
+                         : "QEMU ended before the instance did";
     }
     return out;
 }
