@@ -20,7 +20,8 @@ $(T_OUT)/%.beam: test/erl/%.S test/asm.escript
 	@echo '  $@'; escript test/asm.escript $< $(T_OUT)
 
 ## check       all tests that finish in minutes (T=module for one of test/erl)
-check: check-c check-stock check-ling check-web check-coverage check-badarg check-images check-bare check-bake check-compile check-repro
+check: check-c check-stock check-ling check-web check-coverage check-badarg check-images check-bare \
+    check-bake check-tool check-compile check-repro
 
 check-stock: $(T_BEAM)
 	erl -noshell -pa $(T_OUT) -eval 'test:run($(T_LIST))'
@@ -81,6 +82,14 @@ check-badarg: $(LING)
 	erl +S 1:1 +SDcpu 1:1 -noshell -kernel logger_level none -pa $(T_OUT) \
 	    -run badarg record $(BADARG)
 	$(LING) -noshell -kernel logger_level none -pa $(T_OUT) -run badarg compare $(BADARG)
+
+# The commands and their bad input, the shell on a terminal, the tarball.
+check-tool: $(LING) kindling examples
+	test/tool/run.sh
+	test/tool/shell.sh
+	$(MAKE) dist
+	test/tool/dist.sh dist/$(DIST).tar.gz
+.PHONY: check-tool
 
 # Two builds in different directories, time zones and umasks: equal bytes.
 check-repro: kindling examples
