@@ -34,7 +34,7 @@ check-ling: $(LING) $(T_BEAM)
 	$(LING) -noshell -pa $(T_OUT) -eval 'test:run($(T_LIST))'
 	$(LING) +JIT false -noshell -pa $(T_OUT) -eval 'test:run($(T_LIST))'
 
-# examples/web and a client outside.
+## check-web   examples/web on stock erl and on ling, and a client outside
 WEB_ARGS := -noshell -pa $(EX)/web/ebin -web port 0 -web address '{127,0,0,1}' -run web_app run
 check-web: $(LING) examples
 	escript test/web.escript erl $(WEB_ARGS)
