@@ -21,7 +21,7 @@ $(T_OUT)/%.beam: test/erl/%.S test/asm.escript
 
 ## check       all tests that finish in minutes (T=module for one of test/erl)
 check: check-c check-stock check-ling check-web check-coverage check-badarg check-images check-bare \
-    check-bake check-tool check-compile check-repro
+    check-bake check-tool check-compile check-otp check-repro
 
 check-stock: $(T_BEAM)
 	erl -noshell -pa $(T_OUT) -eval 'test:run($(T_LIST))'
@@ -105,3 +105,4 @@ check-repro: kindling examples
 .PHONY: check-bake check-repro check-coverage check-badarg
 .PHONY: check-web check check-stock check-ling check-images check-compile check-long compile-equal
 include test/c/c.mk
+include test/otp/otp.mk

@@ -42,6 +42,8 @@
 #define GUARD_AS(m, c, a, name) BIF_DEF(bif_##m##_##c##_##a, const term)
 #define NIF(m, f, a) BIF_DEF(bif_##m##_##f##_##a, term)
 
+size_t persistent_term_buckets(void);   /* of its hash table */
+
 /* Fail. All return THE_NON_VALUE, so: return bif_error(p, am_badarg); */
 term bif_error(struct proc *p, term reason);            /* error:Reason */
 term bif_exit(struct proc *p, term reason);

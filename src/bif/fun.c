@@ -3,9 +3,95 @@
  */
 #include "bif/bif.h"
 #include "vm/binary.h"
+#include "vm/ets_table.h"
+#include "vm/vm.h"
 #include "vm/print.h"
 
 #define MAX_ARITY 255
+
+/*
+ * Funs hold no count of their entry (ARCHITECTURE.md): who asks for it has all
+ * memory walked for them, which only tests and debuggers do.
+ */
+static size_t funs_in(const struct fun_entry *f, const term *w, const term *end)
+{
+    size_t n = 0;
+
+    while (w < end) {
+        if (!term_is_header(*w)) {
+            w++;
+            continue;
+        }
+        switch (header_type(*w)) {
+        case BOX_TUPLE:
+        case BOX_MAP:
+        case BOX_HASHMAP:
+        case BOX_MAPNODE:
+            w++;
+            break;
+        case BOX_FUN:
+            n += fun_ptr(boxed_make(w))->entry == f;
+            w += 2;
+            break;
+        default:
+            w += 1 + header_words(*w);
+        }
+    }
+    return n;
+}
+
+static size_t funs_of_proc(const struct fun_entry *f, const struct proc *p)
+{
+    const struct heap *h = &p->heap;
+    size_t n = funs_in(f, h->heap, h->htop);
+
+    if (h->old_heap)
+        n += funs_in(f, h->old_heap, h->old_htop);
+    for (const struct mbuf *m = h->mbuf; m; m = m->next)
+        n += funs_in(f, m->words, m->words + m->used);
+    for (const struct msg *q = p->msgq.first; q; q = q->next) {
+        for (const struct mbuf *m = q->frag; m; m = m->next)
+            n += funs_in(f, m->words, m->words + m->used);
+    }
+    return n;
+}
+
+static size_t funs_of_obj(const struct fun_entry *f, const struct ets_obj *o)
+{
+    return funs_in(f, o->tuple, o->tuple + o->words);
+}
+
+static size_t funs_of_table(const struct fun_entry *f, struct ets_table *t)
+{
+    size_t n = 0;
+
+    if (t->deleted)
+        return 0;
+    if (ets_is_tree(t)) {
+        struct ets_iter it;
+
+        for (ets_iter_first(t, &it); ets_iter_get(&it); ets_iter_next(&it))
+            n += funs_of_obj(f, ets_iter_get(&it));
+        return n;
+    }
+    for (size_t i = 0; i < t->hash.buckets; i++) {
+        for (struct ets_obj *o = ets_hash_bucket(t, i); o; o = o->next)
+            n += o->dead ? 0 : funs_of_obj(f, o);
+    }
+    return n;
+}
+
+/* One for the code, one for each fun there is. */
+static size_t fun_refc(const struct fun_entry *f)
+{
+    size_t n = 1, i = 0;
+
+    for (struct proc *p; (p = proc_next(&i));)
+        n += funs_of_proc(f, p);
+    for (struct ets_table *t = vm.ets->all; t; t = t->all_next)
+        n += funs_of_table(f, t);
+    return n;
+}
 
 /* The name is known only while the fun's code is loaded. */
 static term fun_name(const struct fun_entry *f)
@@ -48,8 +134,7 @@ static term local_info(struct proc *p, const struct fun_words *fun, term item)
     case am_new_uniq:
         return binary_from(p, f->uniq, sizeof f->uniq);
     case am_refc:
-        /* Entries are not counted; one for the code, one for this fun. */
-        return small_make(2);
+        return small_make((int64_t)fun_refc(f));
     case am_env:
         hp = heap_alloc(p, f->num_free * CONS_WORDS);
         for (uint32_t i = f->num_free; i > 0; i--)

@@ -401,6 +401,23 @@ static term dist_text(struct proc *p)
     return text_binary(p, &t);
 }
 
+/* [{Feature, Value}] as strings, of which atomics' memory use can be told. */
+static term ethread_info(struct proc *p)
+{
+    static const char *const rows[][2] = {
+        { "sse2", "yes" }, { "64-bit native atomics", "yes" },
+        { "32-bit native atomics", "yes" },
+    };
+    term list = TERM_NIL;
+
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        term name = string(p, rows[i][0]), value = string(p, rows[i][1]);
+
+        list = build_cons(p, build_tuple2(p, name, value), list);
+    }
+    return list;
+}
+
 static const struct {
     term item;
     term (*value)(struct proc *p);
@@ -513,6 +530,7 @@ static const struct {
     { am_update_cpu_info, unchanged },
     { am_version, erts_version },
     { am_wordsize, wordsize },
+    { am_ethread_info, ethread_info },
     { am_ethread_used_tse, zero },
 };
 

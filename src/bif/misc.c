@@ -285,6 +285,54 @@ static term binary_info(struct proc *p, term t)
                       small_make(header_aux(r->header)));
 }
 
+/* {N1, ..., Nn} */
+static term counts_tuple(struct proc *p, const size_t *counts, size_t n)
+{
+    term *hp = heap_alloc(p, 1 + n), *tuple = hp;
+
+    tuple[0] = TUPLE_HEADER(n);
+    for (size_t i = 0; i < n; i++)
+        tuple[1 + i] = small_make((int64_t)counts[i]);
+    return boxed_make(tuple);
+}
+
+/*
+ * erts_debug:map_info(HashMap) -> [{depth, D}, {arrays, Full, []}, {bitmaps, Nodes,
+ * ByChildren}, {leafs, Pairs, ByDepth}]. OTP's full nodes have no bitmap.
+ */
+BIF(erts_debug, map_info, 1)
+{
+    struct map_shape shape;
+    size_t depth = 0, nodes = 0;
+    term ways, leaves, list = TERM_NIL;
+
+    if (!term_is_map(arg[0]))
+        {
+        term *hp = heap_alloc(p, 3);
+
+        return bif_error(p, put_tuple2(&hp, am_badmap, arg[0]));
+    }
+    if (!map_shape(arg[0], &shape))
+        return bif_badarg(p);
+    for (size_t i = 0; i <= MAP_DEPTH; i++)
+        depth = shape.leaves[i] ? i : depth;
+    for (size_t i = 0; i < 15; i++)
+        nodes += shape.ways[i];
+    ways = counts_tuple(p, shape.ways, 15);
+    leaves = counts_tuple(p, shape.leaves, 16);
+
+    term *hp = heap_alloc(p, 3 * 4 + 3 + 4 * CONS_WORDS), t;
+
+    t = put_tuple3(&hp, am_leafs, small_make((int64_t)map_size(arg[0])), leaves);
+    list = put_cons(&hp, t, list);
+    t = put_tuple3(&hp, am_bitmaps, small_make((int64_t)nodes), ways);
+    list = put_cons(&hp, t, list);
+    t = put_tuple3(&hp, am_arrays, small_make((int64_t)shape.ways[15]), TERM_NIL);
+    list = put_cons(&hp, t, list);
+    t = put_tuple2(&hp, am_depth, small_make((int64_t)depth));
+    return put_cons(&hp, t, list);
+}
+
 /*
  * OTP's tests look into the VM and push it about with these two. What has a
  * meaning here is done; waiting for other threads' work is done at once.
@@ -299,6 +347,16 @@ BIF(erts_debug, get_internal_state, 1)
         return bif_error(p, am_undef);
     if (term_is_tuple_of(arg[0], 2) && *tuple_at(arg[0], 1) == am_binary_info)
         return binary_info(p, *tuple_at(arg[0], 2));
+    if (term_is_tuple_of(arg[0], 2) && *tuple_at(arg[0], 1) == am_internal_hash)
+        return small_make((int64_t)(term_hash64(*tuple_at(arg[0], 2), 0) >> 32));
+    if (term_is_tuple_of(arg[0], 2) && *tuple_at(arg[0], 1) == am_atom) {
+        term i = *tuple_at(arg[0], 2);
+
+        return term_is_small(i) && small_value(i) >= 0 &&
+                       (uint64_t)small_value(i) < atom_count()
+                   ? atom_from_index((uint32_t)small_value(i))
+                   : bif_badarg(p);
+    }
     switch (arg[0]) {
     case am_reds_left:
         return small_make(p->reds_left);
@@ -311,6 +369,13 @@ BIF(erts_debug, get_internal_state, 1)
     case am_force_heap_frags:
     case am_scheduler_dump:
         return am_false;
+    case am_flxctr_memory_usage:        /* of counters per scheduler */
+        return am_notsup;
+    case am_persistent_term: {
+        term table[2] = { am_table, uint64_make(p, persistent_term_buckets()) };
+
+        return map_from_pairs(p, table, 1);
+    }
     default:
         return bif_unimplemented(p, "erts_debug:get_internal_state/1");
     }
@@ -354,6 +419,10 @@ BIF(erts_debug, set_internal_state, 2)
     case am_binary_loop_limit:
         /* How long slices are: ours are what reductions are left. */
         return small_make(0);
+    case am_ets_force_trap:             /* of builds made to look for bugs */
+        return am_notsup;
+    case am_mbuf:
+        return arg[1];
     case am_code_write_permission:
         return am_true;
     case am_inconsistent_heap:

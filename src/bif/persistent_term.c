@@ -41,6 +41,8 @@ static struct persistent *table(void)
     return vm.persistent;
 }
 
+size_t persistent_term_buckets(void) { return table()->buckets; }
+
 static term entry_key(const struct entry *e) { return *tuple_at(e->pair, 1); }
 static term entry_value(const struct entry *e) { return *tuple_at(e->pair, 2); }
 

@@ -208,6 +208,9 @@ static bool read_literals(struct loader *l)
 }
 
 /* Line numbers: compact numbers, and file names as UTF-8. */
+/* Lines that OTP can't represent are left out of its stack traces, and ours. */
+#define LINE_LIMIT ((1 << 24) - 1)
+
 static bool read_lines(struct loader *l, uint32_t *file_literals)
 {
     struct reader r;
@@ -233,8 +236,10 @@ static bool read_lines(struct loader *l, uint32_t *file_literals)
 
         if (tag == 2)
             file = (uint32_t)v;
-        else
+        else if (v < LINE_LIMIT)
             c->lines[c->nlines++] = (struct line_info){file, (uint32_t)v};
+        else
+            c->lines[c->nlines++] = (struct line_info){0, 0};
         if (file > nfiles)
             return load_fail(l, "a line is of a file it does not name");
     }
@@ -320,7 +325,7 @@ static bool decode_code(struct loader *l, struct reader r)
             struct arg a = l->args[in.first];
 
             line = (uint32_t)a.value;
-            if (a.kind != ARG_U || (line && line >= l->code->nlines))
+            if (a.kind != ARG_U || line >= l->code->nlines || !l->code->lines[line].line)
                 line = 0;
             l->nargs = in.first;
             continue;
@@ -364,7 +369,8 @@ static bool code_header(struct loader *l, struct reader *r)
 
 bool beam_md5(const uint8_t *beam, size_t n, uint8_t out[16])
 {
-    static const char *const ids[] = {"Code", "StrT", "ImpT", "ExpT", "FunT", "LitT"};
+    static const char *const ids[] = {"Code", "StrT", "ImpT", "ExpT", "FunT", "LitT",
+                                       "Meta"};
     static const uint8_t zero[4];
     struct md5 m;
     size_t bytes;

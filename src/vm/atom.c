@@ -40,6 +40,12 @@ size_t atom_count(void)
     return vm.atoms->count;
 }
 
+term atom_from_index(uint32_t i)
+{
+    assert(i < vm.atoms->count);
+    return ATOM_MAKE(i);
+}
+
 /* FNV-1a, its high half folded in because the index uses the low bits. */
 static uint32_t index_hash(const uint8_t *s, size_t n)
 {

@@ -37,6 +37,8 @@ term atom_find(const uint8_t *utf8, size_t bytes);
 
 const struct atom *atom_get(term a);
 size_t atom_count(void);
+/* The atom number i < atom_count(). */
+term atom_from_index(uint32_t i);
 /* Order of two atoms as Erlang compares them: <0, 0, >0. */
 int atom_compare(term a, term b);
 

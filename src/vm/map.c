@@ -757,6 +757,24 @@ term map_merge(struct proc *p, term a, term b)
     return result;
 }
 
+/*
+ * The first, in the order of flat maps' keys, of the n keys that a map lacks, or
+ * THE_NON_VALUE. That is the one which OTP names: its loader sorts the keys.
+ */
+static term missing_key(term map, const term *kv, size_t n)
+{
+    term least = THE_NON_VALUE;
+
+    for (size_t i = 0; i < n; i++) {
+        term key = kv[2 * i];
+
+        if (map_get(map, key) == THE_NON_VALUE &&
+            (least == THE_NON_VALUE || term_compare_exact(key, least) < 0))
+            least = key;
+    }
+    return least;
+}
+
 /* All n keys are in a flat map: its values with some replaced. */
 static term flat_update_many(struct proc *p, term map, const term *kv, size_t n,
                              term *badkey)
@@ -764,11 +782,9 @@ static term flat_update_many(struct proc *p, term map, const term *kv, size_t n,
     struct flat *from = flat_ptr(map), *to;
     size_t size = flat_size(map);
 
-    for (size_t i = 0; i < n; i++)
-        if (flat_find(map, kv[2 * i]) == size) {
-            *badkey = kv[2 * i];
-            return THE_NON_VALUE;
-        }
+    *badkey = missing_key(map, kv, n);
+    if (*badkey != THE_NON_VALUE)
+        return THE_NON_VALUE;
     to = flat_with_keys_of(p, map);
     memcpy(to->value, from->value, size * sizeof(term));
     for (size_t i = 0; i < n; i++)
@@ -789,11 +805,9 @@ term map_update_many(struct proc *p, term map, const term *kv, size_t n,
     }
     if (is_flat(map))
         return flat_update_many(p, map, kv, n, badkey);
-    for (size_t i = 0; i < n; i++)
-        if (map_get(map, kv[2 * i]) == THE_NON_VALUE) {
-            *badkey = kv[2 * i];
-            return THE_NON_VALUE;
-        }
+    *badkey = missing_key(map, kv, n);
+    if (*badkey != THE_NON_VALUE)
+        return THE_NON_VALUE;
     for (size_t i = 0; i < n; i++)
         map = hashed_put(p, map, kv[2 * i], kv[2 * i + 1]);
     return map;
@@ -918,4 +932,22 @@ void map_iter_at(struct map_iter *it, term map, uint64_t place)
         if (term_is_boxed(node))
             it->stack[it->depth - 1].i++;
     }
+}
+
+bool map_shape(term map, struct map_shape *shape)
+{
+    struct map_iter it;
+    term key, value;
+
+    memset(shape, 0, sizeof *shape);
+    if (is_flat(map))
+        return false;
+    map_iter_init(&it, map);
+    while (map_iter_next(&it, &key, &value)) {
+        shape->leaves[it.depth]++;
+        /* Nodes of which this leaf is the first. */
+        for (int d = it.depth; d > 0 && it.stack[d - 1].i == 1; d--)
+            shape->ways[node_count(node_ptr(it.stack[d - 1].node)) - 1]++;
+    }
+    return true;
 }

@@ -59,6 +59,15 @@ bool map_iter_next(struct map_iter *it, term *key, term *value);
 uint64_t map_place(term key);
 void map_iter_at(struct map_iter *it, term map, uint64_t place);
 
+/*
+ * What a hashed map is made of: nodes of k + 1 children in ways[k], pairs found
+ * through k nodes in leaves[k]. false: the map is flat.
+ */
+struct map_shape {
+    size_t ways[16], leaves[MAP_DEPTH + 1];
+};
+bool map_shape(term map, struct map_shape *shape);
+
 /* maps:merge/2: b's values win. */
 term map_merge(struct proc *p, term a, term b);
 

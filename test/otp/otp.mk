@@ -1,0 +1,37 @@
+# OTP's own test suites (test/otp/README.md).
+
+OTP_OUT   := build/otp
+OTP_JOBS  ?= 2
+OTP_RUN   := $(PYTHON) test/otp/run.py --root $(OTP_OUT) --jobs $(OTP_JOBS) --scale 3
+OTP_L     := --level L2 --level L3 --level L4
+OTP_STOCK := erl +S 1:1 +SDcpu 1:1
+# What make check runs: suites, one a line.
+OTP_CHECK := $(shell grep -v "^\#" test/otp/check.txt)
+
+$(OTP_OUT)/ready: $(READY) test/otp/prepare.py $(wildcard test/otp/*/*.erl)
+	@mkdir -p $(OTP_OUT)/ebin/nopeer
+	$(Q)$(PYTHON) test/otp/prepare.py $(OTPSRC) $(OTP_OUT)
+	@erlc -W0 -o $(OTP_OUT)/ebin test/otp/ct/*.erl
+	@erlc -W0 -o $(OTP_OUT)/ebin/nopeer test/otp/nopeer/*.erl
+	@touch $@
+
+## otp         OTP's own suites on stock OTP and ling; writes doc/conformance.md
+otp: $(LING) $(OTP_OUT)/stock/suites.tsv
+	@rm -rf $(OTP_OUT)/ling
+	$(OTP_RUN) --out $(OTP_OUT)/ling --vm $(abspath $(LING)) $(OTP_L)
+	test/otp/report.py table $(OTP_OUT)/stock $(OTP_OUT)/ling > doc/conformance.md
+	@sed -n '/^| level/,/^$$/p' doc/conformance.md | head -8
+
+# Stock OTP runs once; remove build/otp/stock to have it run again.
+$(OTP_OUT)/stock/suites.tsv: | $(OTP_OUT)/ready
+	@rm -rf $(OTP_OUT)/stock.part
+	$(OTP_RUN) --out $(OTP_OUT)/stock.part --vm "$(OTP_STOCK)" $(OTP_L)
+	mv $(OTP_OUT)/stock.part $(OTP_OUT)/stock
+	test/otp/report.py not-on-stock $(OTP_OUT)/stock > test/otp/not_on_stock.txt
+
+check-otp: $(LING) $(OTP_OUT)/ready
+	@rm -rf $(OTP_OUT)/check
+	$(OTP_RUN) --out $(OTP_OUT)/check --vm $(abspath $(LING)) $(OTP_CHECK)
+	test/otp/report.py check $(OTP_OUT)/check $(OTP_CHECK)
+
+.PHONY: otp check-otp

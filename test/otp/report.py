@@ -1,0 +1,130 @@
+#!/usr/bin/env python3
+"""Hold two runs of OTP's suites against each other.
+
+usage: report.py table STOCK LING     doc/conformance.md, on standard output
+       report.py check LING [SUITE ...]   exit 1 if ling fails a case it should pass
+       report.py not-on-stock STOCK   not_on_stock.txt, on standard output
+
+STOCK and LING are directories that run.py wrote. Only cases that are ok on stock
+OTP count. `check` takes those from not_on_stock.txt and the known losses from
+why.txt, so that it needs no stock run:
+
+  why.txt            suite case: one line why ling does not pass it ("suite *"
+                     for a suite)
+  not_on_stock.txt   suite case: fails or skips on stock OTP as well
+"""
+import collections, os, sys
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+
+
+def cases(directory):
+    """{(suite, group, case): (status, reason)}"""
+    found = {}
+    with open(os.path.join(directory, "cases.tsv")) as f:
+        next(f)
+        for line in f:
+            suite, _, group, case, status, _, reason = line.rstrip("\n").split("\t")[:7]
+            found[suite, group, case] = status, reason
+    return found
+
+
+def notes(name):
+    """{(suite, case): text}"""
+    found = {}
+    with open(os.path.join(HERE, name)) as f:
+        for line in f:
+            if line.strip() and line[0] != "#":
+                what, _, text = line.rstrip("\n").partition(": ")
+                found[tuple(what.split())] = text
+    return found
+
+
+def levels():
+    with open(os.path.join(HERE, "suites.txt")) as f:
+        return [line.split() for line in f if line[0] != "#"]
+
+
+def why_not(why, suite, case, status, reason):
+    text = why.get((suite, case)) or why.get((suite, "*"))
+    return text or "not looked into: %s %s" % (status, reason[:100])
+
+
+def tally(run, suite):
+    n = collections.Counter()
+    for key, (status, _) in run.items():
+        if key[0] == suite:
+            n[status if status in ("ok", "skip") else "failed"] += 1
+    return n
+
+
+def table(stock_dir, ling_dir):
+    stock, ling, why = cases(stock_dir), cases(ling_dir), notes("why.txt")
+    suites = {key[0] for key in stock}
+    per_level, lost, rows = collections.OrderedDict(), [], []
+    for level, suite in levels():
+        if suite not in suites:
+            continue
+        counted = [k for k, v in stock.items() if k[0] == suite and v[0] == "ok"]
+        passed = 0
+        for k in counted:
+            status, reason = ling.get(k, ("not run", ""))
+            if status == "ok":
+                passed += 1
+            else:
+                lost.append((suite, k[2], why_not(why, suite, k[2], status, reason)))
+        n = per_level.setdefault(level, [0, 0])
+        n[0] += passed
+        n[1] += len(counted)
+        s, l = tally(stock, suite), tally(ling, suite)
+        rows.append("| %s | %s | %d | %d | %d | %d | %d | %d | %d of %d |" % (
+            level, suite, l["ok"], l["failed"], l["skip"], s["ok"], s["failed"],
+            s["skip"], passed, len(counted)))
+    print("# OTP's own test suites on ling\n\nWritten by `make otp`; do not edit. "
+          "The suites are those of the OTP source package that the\nbuild fetches. "
+          "Stock OTP ran with one scheduler; what is ok there counts.\n")
+    print("| level | passed | counted | share |\n|---|---|---|---|")
+    for level, (passed, counted) in per_level.items():
+        print("| %s | %d | %d | %.1f %% |" % (level, passed, counted,
+                                             100 * passed / max(1, counted)))
+    print("\n## Suites\n\n| level | suite | ok | failed | skipped | stock ok | failed "
+          "| skipped | counted |\n|---|---|---|---|---|---|---|---|---|")
+    print("\n".join(rows))
+    print("\n## Counted cases that ling does not pass\n\n| suite | case | why |\n|---|---|---|")
+    for suite, case, text in lost:
+        print("| %s | %s | %s |" % (suite, case, text.replace("|", "\\|")))
+
+
+def check(ling_dir, suites):
+    ling, why, excused = cases(ling_dir), notes("why.txt"), notes("not_on_stock.txt")
+    bad = []
+    for suite in suites:
+        if not any(k[0] == suite for k in ling):
+            bad.append((suite, "-", "no case ran"))
+    for (suite, _, case), (status, reason) in ling.items():
+        if status != "ok" and not {(suite, case), (suite, "*")} & (why.keys() | excused.keys()):
+            bad.append((suite, case, "%s %s" % (status, reason)))
+    for suite, case, text in bad:
+        print("%s %s: %s" % (suite, case, text))
+    print("OTP's suites: %d cases ok, %d failed that should not" % (
+        sum(v[0] == "ok" for v in ling.values()), len(bad)))
+    return 1 if bad else 0
+
+
+def not_on_stock(stock_dir):
+    print("# Cases that fail or skip on stock OTP too (one scheduler, no second node).\n"
+          "# Written by make otp.")
+    for suite, case in sorted({(k[0], k[2]) for k, v in cases(stock_dir).items()
+                               if v[0] != "ok"}):
+        print("%s %s" % (suite, case))
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["table"]:
+        table(sys.argv[2], sys.argv[3])
+    elif sys.argv[1:2] == ["check"]:
+        sys.exit(check(sys.argv[2], sys.argv[3:]))
+    elif sys.argv[1:2] == ["not-on-stock"]:
+        not_on_stock(sys.argv[2])
+    else:
+        sys.exit(__doc__)
