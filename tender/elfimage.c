@@ -70,6 +70,14 @@ static const char *take_segment(struct image *im, const Elf64_Phdr *p)
         lowest = im->base + GUEST_ARENA;
         room = GUEST_ARENA_SIZE;
     }
+    if (p->p_vaddr >= im->base + GUEST_CODE && p->p_vaddr < im->base + GUEST_CODE_X) {
+        lowest = im->base + GUEST_CODE;
+        room = GUEST_CODE_MAX;
+        if (p->p_flags != (PF_R | PF_X))
+            return "its code could be written";
+        if (p->p_memsz <= GUEST_CODE_MAX)
+            im->code_end = up(p->p_vaddr - im->base + p->p_memsz, GUEST_CHUNK);
+    }
     if (p->p_memsz == 0)
         return NULL;
     if (p->p_memsz > room || p->p_vaddr < lowest ||
@@ -85,7 +93,7 @@ static const char *take_segment(struct image *im, const Elf64_Phdr *p)
     if (p->p_paddr < GUEST_IMAGE_PA || p->p_paddr > GUEST_ARENA ||
         mem > GUEST_ARENA - p->p_paddr)
         return "a segment lies outside physical memory";
-    if (lowest != im->base + GUEST_IMAGE) {
+    if (lowest == im->base + GUEST_ARENA) {
         if (p->p_flags != (PF_R | PF_W) ||
             (p->p_paddr | p->p_vaddr | p->p_memsz) & (GUEST_CHUNK - 1))
             return "its heap is not where a heap lies";
@@ -166,7 +174,7 @@ int image_open(const char *path, struct image *im, char *why, size_t n)
     const char *problem;
     bool entry_ok = false;
 
-    *im = (struct image){.fd = open(path, O_RDONLY | O_CLOEXEC)};
+    *im = (struct image){.code_end = GUEST_CODE, .fd = open(path, O_RDONLY | O_CLOEXEC)};
     if (im->fd < 0)
         return refuse(why, n, "%s", strerror(errno));
     if (fstat(im->fd, &st) < 0)

@@ -28,6 +28,7 @@ struct image {
     struct segment seg[IMAGE_SEGMENTS];     /* PT_LOAD, the shim left out */
     int segs;
     struct segment shim;                    /* not mapped, but for a builder */
+    uint64_t code_end;              /* offset from base: behind the code made at build */
     uint64_t pa_end;                        /* of the segments */
     uint64_t data_bytes;                    /* of writable segments, heap too */
     uint8_t *hot;                           /* header.hot_bytes; NULL: not known */

@@ -120,6 +120,11 @@ void wait_to_go(struct tender *t)
     set_clock(t, (struct guest_info *)t->info);
 }
 
+uint64_t code_at(const struct tender *t)
+{
+    return t->image.base + (t->opt.emit_fd >= 0 ? t->image.code_end : GUEST_CODE_X);
+}
+
 void fill_info(struct tender *t, struct guest_info *gi, uint64_t gate)
 {
     gi->magic = GUEST_INFO_MAGIC;
@@ -128,6 +133,7 @@ void fill_info(struct tender *t, struct guest_info *gi, uint64_t gate)
     gi->gate = gate;
     gi->mem_bytes = t->opt.mem_bytes;
     gi->code_bytes = t->image.header.code_bytes;
+    gi->code_at = code_at(t);
     gi->stack_bytes = GUEST_STACK_SIZE;
     gi->generation = 1;
     gi->flags &= GUEST_TTY_IN | GUEST_TTY_OUT |

@@ -77,12 +77,14 @@ static void map_guest(struct tender *t)
         map_segment(t, &t->image.shim);
     map(t, base + GUEST_STACK, GUEST_STACK_SIZE, RW, ANON, -1, 0);
     map(t, base + GUEST_SIGSTACK, GUEST_SIGSTACK_SIZE, RW, ANON, -1, 0);
+    if (code_at(t) - base < GUEST_CODE_X && code_at(t) - base + code > GUEST_CODE_X)
+        die(EXIT_TOOL, "cannot build: the image has too much code already");
     if (code > 0) {
         int fd = memfd_create("code", MFD_CLOEXEC);
 
         if (fd < 0 || ftruncate(fd, (off_t)code) < 0)
             die(EXIT_TOOL, "cannot make the code window: %s", strerror(errno));
-        map(t, base + GUEST_CODE_X, code, PROT_NONE, MAP_SHARED, fd, 0);
+        map(t, code_at(t), code, PROT_NONE, MAP_SHARED, fd, 0);
         map(t, base + GUEST_CODE_W, code, PROT_NONE, MAP_SHARED, fd, 0);
     }
     gate = map(t, base + GUEST_GATE, GUEST_GATE_SIZE, RW, ANON, -1, 0);
@@ -116,7 +118,7 @@ static struct filter *make_filter(const struct tender *t)
         filter_allow(f, SYS_write, 1, (struct cond[]){COND_EQ(0, STUB_EMIT_FD)});
     if (code > 0) {
         filter_allow(f, SYS_mprotect, 3, (struct cond[]){
-            COND_EQ(0, base + GUEST_CODE_X), COND_EQ(1, code),
+            COND_EQ(0, code_at(t)), COND_EQ(1, code),
             COND_EQ(2, PROT_READ | PROT_EXEC)});
         filter_allow(f, SYS_mprotect, 3, (struct cond[]){
             COND_EQ(0, base + GUEST_CODE_W), COND_EQ(1, code), COND_EQ(2, RW)});

@@ -128,7 +128,8 @@ STUB long stub_gate(long op, uint64_t a, uint64_t b, uint64_t c)
 
         if (n == 0)
             return -EPERM;
-        r = sys(SYS_mprotect, GUEST_BASE + GUEST_CODE_X, (long)n,
+        r = sys(SYS_mprotect,
+                (long)INFO->code_at, (long)n,
                 PROT_READ | PROT_EXEC, 0, 0);
         if (r < 0)
             return r;

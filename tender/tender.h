@@ -50,6 +50,8 @@ _Noreturn void die(int status, const char *fmt, ...)
 uint64_t host_tsc_hz(void);             /* without KVM: about 0.1 ms, or 2 */
 /* Fill in what only the loader knows. */
 void fill_info(struct tender *t, struct guest_info *gi, uint64_t gate);
+/* Address where code runs that the guest makes now: behind what it has, if it is built. */
+uint64_t code_at(const struct tender *t);
 void fill_window(struct tender *t);
 /*
  * One of a pool: all is ready. Tells so by a byte to go_fd, waits for one, and

@@ -16,7 +16,9 @@
  *                         INFO    struct guest_info, arguments, R
  *                         WINDOW  shared with the outside, RW
  *                         STACK   of the C code, RW; absent below it
- *                         CODE_X  code made at run time, R X, absent at first
+ *                         CODE    code made when the image was built, R X
+ *                         CODE_X  code made at run time, R X, absent at first;
+ *                                 while an image is built, it goes behind CODE
  *                         CODE_W  the same pages, RW, absent at first
  *     base + 4 GiB        ARENA   heap, RW, absent until GATE_MEMORY
  *
@@ -58,9 +60,10 @@
 #define GUEST_WINDOW_SIZE 0x10000
 #define GUEST_STACK     0x22000000      /* its lowest byte */
 #define GUEST_STACK_SIZE 0x100000
-#define GUEST_CODE_X    0x28000000
+#define GUEST_CODE      0x28000000
+#define GUEST_CODE_X    0x2c000000
 #define GUEST_CODE_W    0x30000000
-#define GUEST_CODE_MAX  0x8000000
+#define GUEST_CODE_MAX  0x4000000
 #define GUEST_ARENA     0x100000000
 #define GUEST_ARENA_SIZE 0x1000000000
 
@@ -152,6 +155,7 @@ struct guest_info {
     uint64_t gate;              /* address of the gate */
     uint64_t mem_bytes;         /* that GATE_MEMORY will give, all in all */
     uint64_t code_bytes;        /* of the code window; 0: there is none */
+    uint64_t code_at;           /* where what is made in it runs */
     uint64_t stack_bytes;
     uint64_t generation;        /* of this start; 1 for the first */
     struct guest_clock clock;

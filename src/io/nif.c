@@ -10,6 +10,7 @@
 
 #include "bif/bif.h"
 #include "op/code.h"
+#include "op/codemem.h"
 #include "os/os.h"
 #include "vm/msg.h"
 #include "vm/ops.h"
@@ -379,6 +380,11 @@ static term install(struct proc *p, struct code *c, struct code *previous,
     if (old && !lib->entry.upgrade) {
         vm_free(lib);
         return load_error(p, am_upgrade, "Upgrade not supported by this NIF library.");
+    }
+    if (code_native && !c->nif_slots && !codemem_writable(c->base)) {
+        vm_free(lib);
+        return load_error(p, am_load_failed, "The code of this module was finished when the "
+                          "image was built.");
     }
     vm.nifs->loading = true;
     if (old)

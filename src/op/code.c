@@ -167,7 +167,9 @@ void code_patch_nif(struct code *c, struct func *f, bif_fn fn)
     n->export = export_put(c->module, f->f, f->arity);
     n->next = c->nifs;
     c->nifs = n;
-    if (code_native) {
+    if (c->nif_slots) {
+        c->nif_slots[f - c->funcs] = n;
+    } else if (code_native) {
         code_ptr at = (code_ptr)((char *)c->base + f->entry);
 
         n->stub = stub(n, at, t1_nif_entry);
@@ -190,6 +192,7 @@ void code_memory_free(struct code *c)
             native_stub_free(n->stub);
         vm_free(n);
     }
+    vm_free(c->nif_slots);
     if (c->native)
         codemem_free((uint8_t *)c->base, c->bytes);
     else

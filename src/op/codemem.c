@@ -30,17 +30,38 @@ const char *codemem_init(void)
 
     if (why)
         return why;
-    mem.free_size = 16;
-    mem.free = vm_alloc(ALLOC_SYSTEM, mem.free_size * sizeof *mem.free);
+    if (!mem.free) {
+        mem.free_size = 16;
+        mem.free = vm_alloc(ALLOC_SYSTEM, mem.free_size * sizeof *mem.free);
+    }
     mem.free[0] = (struct range){0, mem.window.bytes};
     mem.nfree = 1;
     return NULL;
+}
+
+size_t codemem_seal(void)
+{
+    const struct range *last = mem.nfree ? &mem.free[mem.nfree - 1] : NULL;
+    size_t end = last && last->end == mem.window.bytes ? last->at : mem.window.bytes;
+
+    if (!mem.window.run)
+        return 0;
+    mem.window = (struct os_code){NULL, NULL, 0};
+    mem.nfree = 0;
+    return (end + 4095) & ~(size_t)4095;
+}
+
+bool codemem_writable(const void *code)
+{
+    return (uintptr_t)code - (uintptr_t)mem.window.run < mem.window.bytes;
 }
 
 uint8_t *codemem_alloc(size_t bytes)
 {
     size_t want = round_up(bytes);
 
+    if (!mem.window.run && codemem_init())
+        return NULL;
     for (uint32_t i = 0; i < mem.nfree; i++) {
         struct range *r = &mem.free[i];
 
@@ -64,7 +85,7 @@ void codemem_free(uint8_t *code, size_t bytes)
     struct range gone;
     uint32_t i = 0;
 
-    if (!code)
+    if (!code || !codemem_writable(code))
         return;
     gone.at = (size_t)(code - mem.window.run);
     gone.end = gone.at + round_up(bytes);
@@ -97,6 +118,7 @@ void codemem_free(uint8_t *code, size_t bytes)
 
 uint8_t *codemem_rw(const void *code)
 {
+    assert(codemem_writable(code));
     return mem.window.write + ((const uint8_t *)code - mem.window.run);
 }
 

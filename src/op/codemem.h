@@ -8,6 +8,7 @@
 #ifndef OP_CODEMEM_H
 #define OP_CODEMEM_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -20,6 +21,14 @@ void codemem_free(uint8_t *code, size_t bytes);
 uint8_t *codemem_rw(const void *code);
 /* What was written may now be run. */
 void codemem_written(void);
+/*
+ * Bake: nothing is written any more to what has been handed out, nor given
+ * back; the next piece comes from a new window. Bytes, whole pages, from the
+ * start of the window of now.
+ */
+size_t codemem_seal(void);
+/* May what runs at `code` be written? Not what was sealed. */
+bool codemem_writable(const void *code);
 /* Bytes handed out. */
 size_t codemem_used(void);
 

@@ -986,7 +986,11 @@ static void put_label(struct front *f, uint32_t label)
         f->at_entry = false;
         f->entry = l->nwords;
         l->code->funcs[l->code->nfuncs - 1].entry = l->nwords;
-        emit_1u(l, OP_func_entry, f->arity);
+        if (l->code->nif_slots)
+            emit_2u(l, OP_func_entry_nif, f->arity,
+                    (uintptr_t)&l->code->nif_slots[l->code->nfuncs - 1]);
+        else
+            emit_1u(l, OP_func_entry, f->arity);
     }
 }
 
@@ -1643,6 +1647,20 @@ static void lambda_prologue(struct loader *l, struct lambda *fn, uint32_t *at)
     emit_end(l);
 }
 
+/* Native code can't always be patched; a module that calls load_nif says so. */
+static void want_nif_slots(struct loader *l)
+{
+    uint32_t functions = 0;
+    bool wanted = false;
+
+    for (uint32_t i = 0; i < l->ninstrs; i++)
+        functions += l->instrs[i].op == G_func_info;
+    for (uint32_t i = 0; i < l->nimports; i++)
+        wanted |= l->imports[i].m == am_erlang && l->imports[i].f == am_load_nif;
+    if (wanted)
+        l->code->nif_slots = vm_zalloc(ALLOC_CODE, (functions + 1) * sizeof(void *));
+}
+
 bool front_translate(struct loader *l)
 {
     struct front f = {.l = l};
@@ -1651,6 +1669,8 @@ bool front_translate(struct loader *l)
 
     if (!flow(l))
         return false;
+    if (l->native)
+        want_nif_slots(l);
     for (f.i = 0; f.i < l->ninstrs && load_ok(l); f.i++)
         translate(&f);
     prologues = vm_alloc(ALLOC_CODE, (l->nlambdas + 1) * sizeof *prologues);

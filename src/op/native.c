@@ -150,7 +150,7 @@ static bool place_records(struct loader *l, struct layout *total)
 
         if (flags & OPF_RET)        /* so that it ends at a multiple of 16 */
             hot = ((hot + s->hot + 15) & ~(uint64_t)15) - s->hot;
-        if (s->op == OP_func_entry)
+        if (s->op == OP_func_entry || s->op == OP_func_entry_nif)
             hot = (hot + 15) & ~(uint64_t)15;
         l->offset[i] = (uint32_t)hot;
         hot += s->hot;

@@ -13,6 +13,8 @@
  *    ret      what follows, as a return address
  *    vary     the words of its own operands, once filled in
  *
+ * hN and sN are weak, because an operand may be 0 and other symbols are not.
+ *
  * Stencils are entered with rsp a multiple of 16, not 8 more as C functions are,
  * so that they can call C without a frame. They must not use the C stack;
  * stencils.py refuses one that does. What they jump to (t1_gc and its like)
@@ -35,8 +37,8 @@ typedef PRESERVE_NONE long (*op_fn)(PARAMS);
 #define OPERANDS(N) N(1) N(2) N(3) N(4) N(5) N(6) N(7) N(8) N(9) N(10) N(11) \
     N(12) N(13) N(14) N(15) N(16) N(17) N(18) N(19) N(20)
 #define OPERAND(n)                                                             \
-    extern char h##n[];                                                        \
-    extern char s##n[] __attribute__((aligned(16)));                           \
+    extern char h##n[] __attribute__((weak));                                  \
+    extern char s##n[] __attribute__((weak, aligned(16)));                     \
     PRESERVE_NONE long j##n(PARAMS);
 OPERANDS(OPERAND)
 PRESERVE_NONE long next(PARAMS);
@@ -88,6 +90,9 @@ PRESERVE_NONE long t1_raise(PARAMS);
 PRESERVE_NONE long t1_function_clause(PARAMS);
 PRESERVE_NONE long t1_bif_failed(PARAMS);
 PRESERVE_NONE long t1_yield(PARAMS);
+
+PRESERVE_NONE long t1_nif_entry(PARAMS);
+#define ENTER_NIF MUSTTAIL return t1_nif_entry(ARGS)
 
 #include "op/hooks.h"
 

@@ -140,7 +140,8 @@ struct export *export_find(term m, term f, uint32_t arity)
     return NULL;
 }
 
-struct export *export_put(term m, term f, uint32_t arity)
+/* Find or make; a new one leads nowhere yet. */
+static struct export *export_make(term m, term f, uint32_t arity)
 {
     struct export_table *t = vm.exports;
     struct export *e = export_find(m, f, arity);
@@ -157,7 +158,6 @@ struct export *export_put(term m, term f, uint32_t arity)
     e->m = m;
     e->f = f;
     e->arity = arity;
-    export_stub_init(e);
 
     hash_room(&t->hash, export_hash);
     at = export_hash(e) & (t->hash.size - 1);
@@ -167,6 +167,15 @@ struct export *export_put(term m, term f, uint32_t arity)
     t->hash.n++;
     t->all = array_room(t->all, t->n, &t->size, sizeof *t->all);
     t->all[t->n++] = e;
+    return e;
+}
+
+struct export *export_put(term m, term f, uint32_t arity)
+{
+    struct export *e = export_make(m, f, arity);
+
+    if (!e->addr)
+        export_stub_init(e);
     return e;
 }
 
@@ -465,8 +474,11 @@ void catch_remove(uint32_t index)
  * raises. Calls from other modules go to the BIF by the export; calls within
  * the module arrive at the stub's entry, which leads to the BIF too.
  */
-static void patch_natives(struct code *c)
+void code_patch_natives(struct code *c)
 {
+    if (c->natives)
+        return;
+    c->natives = true;
     for (uint32_t i = 0; i < c->nfuncs; i++) {
         struct func *f = &c->funcs[i];
         struct export *e = export_find(c->module, f->f, f->arity);
@@ -486,7 +498,7 @@ static void publish(struct code *c)
 {
     for (uint32_t i = 0; i < c->nexports; i++) {
         const struct code_export *x = &c->exports[i];
-        struct export *e = export_put(c->module, x->f, x->arity);
+        struct export *e = export_make(c->module, x->f, x->arity);
 
         if (e->flags & EXPORT_BIF)
             continue;
@@ -527,7 +539,7 @@ void code_install(struct code *c)
     if (m->curr)
         module_retire(m);
     code_index_add(c);
-    patch_natives(c);
+    code_patch_natives(c);
     m->curr = c;
     publish(c);
 }
@@ -538,7 +550,7 @@ void code_install_pending(struct code *c)
 
     assert(!m->on_load_pending);
     code_index_add(c);
-    patch_natives(c);
+    code_patch_natives(c);
     m->on_load_pending = c;
     /* Funs that on_load makes must work while the exports are the old ones. */
     for (uint32_t i = 0; i < c->nfuns; i++)

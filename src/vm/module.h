@@ -128,8 +128,10 @@ struct code {
     term attributes, compile;           /* module_info: terms in literals */
     code_ptr on_load;                   /* or NULL */
     bool native;
+    bool natives;                       /* code_patch_natives was here */
     void *nif_library;                  /* io/nif.c */
     struct nif_entry *nifs;             /* op/code.h; owned */
+    struct nif_entry **nif_slots;       /* by function, or NULL: see func_entry_nif */
     uint8_t *strings;                   /* bytes the bit syntax names; owned */
 };
 
@@ -172,6 +174,11 @@ struct code *code_prepare(const uint8_t *beam, size_t n, char why[256]);
 term code_module_name(struct code *c);
 void code_install(struct code *c);      /* current becomes old: it must be free */
 void code_free(struct code *c);         /* of any state, or never installed */
+/*
+ * Let functions that the VM has in C lead there. Installing does it; what is
+ * prepared for an image has it done while its code can still be written.
+ */
+void code_patch_natives(struct code *c);
 /* Keep c beside the current code while its on_load function runs. */
 void code_install_pending(struct code *c);
 /* The current code becomes old and can't be called: delete_module/1. */

@@ -34,6 +34,7 @@ void ready_add(const uint8_t *beam, size_t n)
     /* Whoever loads it is told why not. */
     if (!c)
         return;
+    code_patch_natives(c);
     if (!table)
         table = vm_zalloc(ALLOC_CODE, BUCKETS * sizeof *table);
     r = vm_alloc(ALLOC_CODE, sizeof *r);

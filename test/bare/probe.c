@@ -352,7 +352,7 @@ int main(int argc, char **argv)
         attack(argc > 2 ? argv[2] : "");
     if (!strcmp(what, "bake")) {
         tls_counter = 43;
-        return bare_bake(resumed) < 0;
+        return bare_bake(resumed, 0, 0) < 0;
     }
     bad_calls();
     test_memory();

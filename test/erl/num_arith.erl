@@ -36,6 +36,11 @@ edges() ->
     ?is(0, erts_debug:size(id(1 bsl 70) - id((1 bsl 70) - 1))),
     ?is(18446744073709551615, id(1 bsl 64) - 1),
     ?is(18446744073709551616, id((1 bsl 64) - 1) + 1),
+    %% A zero that the instruction itself holds.
+    ?raises({error, badarith}, id(1) div 0),
+    ?raises({error, badarith}, id(1) rem 0),
+    ?is(0, id(7) band 0),
+    ?is(7, id(7) + 0),
     ?is(-7, id(-22) div id(3)),
     ?is(-1, id(-22) rem id(3)),
     ?is(1, id(22) rem id(-3)),

@@ -36,10 +36,10 @@ extern int bare_argc;
 extern char **bare_argv;
 /*
  * Write this instance out as an image that goes on in `resumed` when started
- * (GUEST_BUILDING only). flags are the image's, besides IMAGE_BAKED. Returns 0
- * or a negative errno, here, once.
+ * (GUEST_BUILDING only), with the first code_bytes of the code window. flags are
+ * the image's, besides IMAGE_BAKED. Returns 0 or a negative errno, here, once.
  */
-int bare_bake(void (*resumed)(void), unsigned flags);
+int bare_bake(void (*resumed)(void), unsigned flags, uint64_t code_bytes);
 
 /* mem.c: pages of the arena, zeroed; mem_idle() gives unused memory back. */
 void *mem_alloc(size_t bytes, size_t align);

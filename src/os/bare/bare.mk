@@ -73,16 +73,16 @@ $(BARE)/ling.elf: $(BARE_VM_OBJ) $(BARE_OS_OBJ) $(MUSL_LIB) $(BARE_LIBZ) src/os/
 	$(BARE_CHECK)
 
 # A small program over the same os.h, which tests the machine without the VM.
-$(BARE)/probe.elf: $(BARE)/test/bare/probe.o $(BARE_OS_OBJ) $(MUSL_LIB) src/os/bare/link.ld
+$(BARE)/probe-code.elf: $(BARE)/test/bare/probe.o $(BARE_OS_OBJ) $(MUSL_LIB) src/os/bare/link.ld
 	$(Q)$(BARE_LINK)
 	$(BARE_CHECK)
-# The same with a code window; ling has none while it only interprets.
-$(BARE)/probe-code.elf: $(BARE)/test/bare/probe.o \
-        $(filter-out %/entry.S.o,$(BARE_OS_OBJ)) $(BARE)/entry-code.o $(MUSL_LIB) src/os/bare/link.ld
+# The same, sealed: without a code window.
+$(BARE)/probe.elf: $(BARE)/test/bare/probe.o \
+        $(filter-out %/entry.S.o,$(BARE_OS_OBJ)) $(BARE)/entry-sealed.o $(MUSL_LIB) src/os/bare/link.ld
 	$(Q)$(BARE_LINK)
 	$(BARE_CHECK)
-$(BARE)/entry-code.o: src/os/bare/entry.S $(BARE)/shim.bin
-	$(Q)$(CC) $(BARE_CFLAGS) -DIMAGE_CODE_BYTES=0x200000 -c -o $@ $<
+$(BARE)/entry-sealed.o: src/os/bare/entry.S $(BARE)/shim.bin
+	$(Q)$(CC) $(BARE_CFLAGS) -DIMAGE_CODE_BYTES=0 -c -o $@ $<
 $(BARE)/test/bare/probe.o: test/bare/probe.c $(MUSL_OUT)/.headers
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(BARE_CFLAGS) -MMD -MP -c -o $@ $<
@@ -91,4 +91,4 @@ $(BARE)/test/bare/probe.o: test/bare/probe.c $(MUSL_OUT)/.headers
 check-bare: kindling $(BARE)/probe.elf $(BARE)/probe-code.elf
 	test/bare/run.sh
 .PHONY: bare check-bare
--include $(wildcard $(patsubst %.o,%.d,$(BARE_OS_OBJ) $(BARE_VM_OBJ) $(SHIM_OBJ)))
+-include $(wildcard $(patsubst %.o,%.d,$(BARE_OS_OBJ) $(BARE_VM_OBJ) $(SHIM_OBJ) $(BARE)/test/bare/probe.o))

@@ -226,8 +226,8 @@ static bool in_arena(const Elf64_Phdr *p)
     return p->p_type == PT_LOAD && p->p_vaddr >= GUEST_BASE + GUEST_ARENA;
 }
 
-/* Drop the arena's segments of the image we came from; add those of now. */
-static int bake_arena(Elf64_Ehdr *eh, Elf64_Phdr *ph)
+/* Drop the arena's segments of the image we came from; add those of now, and code. */
+static int bake_arena(Elf64_Ehdr *eh, Elf64_Phdr *ph, uint64_t code_bytes)
 {
     struct mem_run run[BAKE_SEGMENTS];
     unsigned kept = 0, runs;
@@ -239,6 +239,21 @@ static int bake_arena(Elf64_Ehdr *eh, Elf64_Phdr *ph)
         if (ph[i].p_type == PT_LOAD && ph[i].p_paddr + ph[i].p_memsz > pa)
             pa = ph[i].p_paddr + ph[i].p_memsz;
         ph[kept++] = ph[i];
+    }
+    if (code_bytes > 0) {
+        if (kept == BAKE_SEGMENTS)
+            return -E2BIG;
+        pa = (pa + GUEST_CHUNK - 1) & ~(uint64_t)(GUEST_CHUNK - 1);
+        ph[kept++] = (Elf64_Phdr){
+            .p_type = PT_LOAD,
+            .p_flags = PF_R | PF_X,
+            .p_vaddr = guest_info->code_at,
+            .p_paddr = pa,
+            .p_filesz = code_bytes,
+            .p_memsz = code_bytes,
+            .p_align = 4096,
+        };
+        pa += code_bytes;
     }
     runs = mem_bake(run, BAKE_SEGMENTS - kept);
     if (!runs)
@@ -277,7 +292,7 @@ static void emit_segment(const Elf64_Phdr *p)
         emit((const void *)at, end - at);
 }
 
-int bare_bake(void (*resumed)(void), unsigned flags)
+int bare_bake(void (*resumed)(void), unsigned flags, uint64_t code_bytes)
 {
     static const char zero[4096];
     Elf64_Ehdr *eh = (Elf64_Ehdr *)bake_page0;
@@ -293,7 +308,7 @@ int bare_bake(void (*resumed)(void), unsigned flags)
     memcpy(bake_header, &image_header, sizeof bake_header);
     ((struct image_header *)bake_header)->flags |= IMAGE_BAKED | flags;
     ph = (Elf64_Phdr *)(bake_page0 + eh->e_phoff);
-    err = bake_arena(eh, ph);
+    err = bake_arena(eh, ph, code_bytes);
     if (err)
         return err;
     eh->e_entry = (uintptr_t)resume;

@@ -1,6 +1,7 @@
 /*
  * code.c - the code window of the bare machine: made by the builder's leave,
- * and present once asked for.
+ * and present once asked for. What is made while an image is built stays in the
+ * image, where nothing can write it any more; the window then is another one.
  */
 #include "os/bare/bare.h"
 #include "os/os.h"
@@ -14,7 +15,7 @@ const char *os_code_window(struct os_code *w)
     r = gate(GATE_CODE, 0, 0, 0);
     if (r < 0)
         return "the machine refuses";
-    *w = (struct os_code){(uint8_t *)(GUEST_BASE + GUEST_CODE_X),
+    *w = (struct os_code){(uint8_t *)guest_info->code_at,
                           (uint8_t *)(GUEST_BASE + GUEST_CODE_W),
                           guest_info->code_bytes};
     return NULL;

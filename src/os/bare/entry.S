@@ -42,9 +42,9 @@ bare_serialise:
 mxcsr:
     .long 0x1f80
 
-/* The interpreter makes no code. A test does. */
+/* The window for code made at run time; address space until it is asked for. */
 #ifndef IMAGE_CODE_BYTES
-#define IMAGE_CODE_BYTES 0
+#define IMAGE_CODE_BYTES 0x2000000
 #endif
 
 /* Filled in by the builder; alone, this is ling without an application. */

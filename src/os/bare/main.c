@@ -11,6 +11,7 @@
 #include "fs/memfs.h"
 #include "io/port.h"
 #include "op/code.h"
+#include "op/codemem.h"
 #include "os/bare/bare.h"
 #include "os/os.h"
 #include "vm/boot.h"
@@ -44,7 +45,7 @@ static const uint8_t *fetch(void *ctx, const char *module, size_t *bytes)
 
 static _Noreturn void write_image(void (*then)(void), unsigned flags)
 {
-    int err = bare_bake(then, flags);
+    int err = bare_bake(then, flags, code_native ? codemem_seal() : 0);
 
     if (err)
         vm_fatal(EXIT_TOOL, "cannot write the image: %s", strerror(-err));

@@ -451,6 +451,7 @@ void shim_main(void *start_info)
     info->gate = shim_gate_va = base + GUEST_GATE;
     info->mem_bytes = shim.end_pa - shim.next_pa;
     info->code_bytes = code;
+    info->code_at = base + GUEST_CODE_X;
     info->stack_bytes = GUEST_STACK_SIZE;
     info->generation = 1;
     info->clock.mono0 = 1;
