@@ -34,6 +34,10 @@ check-ling: $(LING) $(T_BEAM)
 	$(LING) -noshell -pa $(T_OUT) -eval 'test:run($(T_LIST))'
 	$(LING) +JIT false -noshell -pa $(T_OUT) -eval 'test:run($(T_LIST))'
 
+## check-san   the behaviour tests with the sanitizers (make SAN=1 alone builds it)
+check-san:
+	$(MAKE) SAN=1 check-ling
+
 ## check-web   examples/web on stock erl and on ling, and a client outside
 WEB_ARGS := -noshell -pa $(EX)/web/ebin -web port 0 -web address '{127,0,0,1}' -run web_app run
 check-web: $(LING) examples
@@ -56,19 +60,13 @@ check-images: bin/tender $(T_OUT).img
 # Images that were baked, and their copies; check-long starts 10,000.
 check-bake: kindling
 	test/bake/run.sh
-# Real input: modules of stdlib compiled by the stock compiler, equal beams.
-# check-long takes all of them.
-TEN := lists maps dict gen_server ets io_lib_format erl_scan string supervisor zip
-check-compile: $(LING) examples
-	@$(MAKE) -s compile-equal MODULES="$(TEN)"
-check-long: check
+# Real input: stdlib compiled by the stock compiler, everywhere; equal beams.
+check-compile: $(LING) kindling examples
+	test/compile.sh
+## check-long  tests that take an hour: all of stdlib on an emulated processor ...
+check-long: check check-san stress check-fuzz
 	test/bake/run.sh 10000
-	@$(MAKE) -s compile-equal
-compile-equal:
-	erl -noshell -pa $(EX)/compile/ebin -s compile_stdlib run -- $(MODULES) > build/compile.stock
-	$(LING) -noshell -pa $(EX)/compile/ebin -s compile_stdlib run -- $(MODULES) > build/compile.ling
-	cmp build/compile.stock build/compile.ling
-	@echo "compiled by stock OTP and by ling, equal: $$(tail -1 build/compile.ling)"
+	test/compile.sh all
 
 check-coverage: $(T_BEAM)
 	escript test/coverage.escript $(T_OUT)
@@ -102,7 +100,7 @@ check-repro: kindling examples
 	    -q -o ../b.img --run hello_app run other
 	cmp build/repro/a.img build/repro/b.img
 
-.PHONY: check-bake check-repro check-coverage check-badarg
-.PHONY: check-web check check-stock check-ling check-images check-compile check-long compile-equal
+.PHONY: check-bake check-repro check-coverage check-badarg check-san
+.PHONY: check-web check check-stock check-ling check-images check-compile check-long
 include test/c/c.mk
 include test/otp/otp.mk

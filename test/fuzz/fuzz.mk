@@ -12,23 +12,25 @@ C_OBJ_FUZZ := $(filter-out $(OBJ)/os/linux/main.o,$(HOSTED_OBJ)) $(DEP_OBJ)
 
 build/fuzz/%: test/fuzz/%_fuzz.c $(C_OBJ_FUZZ)
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) -fsanitize=fuzzer,address,undefined -o $@ $^ $(LDLIBS)
+	$(Q)$(CC) $(CFLAGS) -fsanitize=fuzzer,address,undefined -o $@ $^ $(LDLIBS)
 # Images are read by the tools, not by the VM.
 build/fuzz/image: test/fuzz/image_fuzz.c tender/elfimage.c tool/view.c
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) -Itender -Itool -fsanitize=fuzzer,address,undefined -o $@ $^
+	$(Q)$(CC) $(CFLAGS) -Itender -Itool -fsanitize=fuzzer,address,undefined -o $@ $^
 build/fuzz/image_seed: test/fuzz/image_seed.c include/abi/image.h include/abi/guest.h
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) -o $@ $<
+	$(Q)$(CC) $(CFLAGS) -o $@ $<
 fuzz-run: $(addprefix build/fuzz/,$(FUZZ_TARGETS)) build/fuzz/seeds/.done
-	set -e; for t in $(FUZZ_TARGETS); do mkdir -p build/fuzz/corpus-$$t; \
+	@set -e; for t in $(FUZZ_TARGETS); do mkdir -p build/fuzz/corpus-$$t; \
 	    build/fuzz/$$t -max_total_time=$(FUZZ_SECONDS) -rss_limit_mb=4096 \
 	    -artifact_prefix=build/fuzz/ -print_final_stats=1 \
-	    build/fuzz/corpus-$$t build/fuzz/seeds/$$t 2>&1 | tail -8; done
+	    build/fuzz/corpus-$$t build/fuzz/seeds/$$t > build/fuzz/$$t.log 2>&1 || \
+	    { grep -v '^#' build/fuzz/$$t.log; exit 1; }; \
+	    sed -n "s/^Done/fuzz $$t: done/p" build/fuzz/$$t.log; done
 build/fuzz/seeds/.done: test/fuzz/seeds.escript build/fuzz/image_seed $(T_BEAM)
 	@mkdir -p build/fuzz/seeds/beam build/fuzz/seeds/ext build/fuzz/seeds/image
 	build/fuzz/image_seed > build/fuzz/seeds/image/smallest
-	cp $(T_BEAM) build/fuzz/seeds/beam
+	@cp $(T_BEAM) build/fuzz/seeds/beam
 	escript test/fuzz/seeds.escript build/fuzz/seeds/ext
 	@touch $@
 ## fuzz        fuzz the parsers of strangers' bytes, an hour each
