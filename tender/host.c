@@ -241,3 +241,24 @@ uint64_t page_faults(void)
     getrusage(RUSAGE_SELF, &ru);
     return (uint64_t)ru.ru_minflt + (uint64_t)ru.ru_majflt;
 }
+
+/* What an instance gets when neither image nor --mem says. */
+#define DEFAULT_MEM ((uint64_t)256 << 20)
+
+void take_memory(struct tender *t)
+{
+    const struct image *im = &t->image;
+    uint64_t asked = t->opt.mem_bytes, needs = im->data_bytes + 3 * GUEST_CHUNK;
+
+    if (!asked)
+        asked = im->header.mem_default ? im->header.mem_default : DEFAULT_MEM;
+    if (needs < im->header.mem_min)
+        needs = im->header.mem_min;
+    t->opt.mem_bytes = asked & ~(uint64_t)(GUEST_CHUNK - 1);
+    if (t->opt.mem_bytes < needs)
+        die(EXIT_TOOL, "cannot run %s in %llu MiB: it needs %llu; use --mem",
+            t->opt.image_path, (unsigned long long)asked >> 20,
+            (unsigned long long)(needs >> 20) + 1);
+    /* What the image brings along counts; the rest is for it to ask for. */
+    t->opt.mem_bytes -= round_up(im->data_bytes, GUEST_CHUNK);
+}

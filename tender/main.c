@@ -14,9 +14,6 @@
 
 #include "tender.h"
 
-/* What an instance gets when neither image nor --mem says. */
-#define DEFAULT_MEM ((uint64_t)256 << 20)
-
 static const char usage[] =
     "usage: tender [--process] [--mem BYTES] [--boot-times] [--info-fd N]\n"
     "              [--report-fd N] [--emit-fd N] [--go-fd N] [--start-tsc N] IMAGE\n"
@@ -115,18 +112,6 @@ int main(int argc, char **argv)
     if (image_open(t.opt.image_path, &t.image, why, sizeof why) < 0)
         die(EXIT_IMAGE, "cannot run %s: %s", t.opt.image_path, why);
     read_info(&t);
-    if (!t.opt.mem_bytes)
-        t.opt.mem_bytes = t.image.header.mem_default;
-    if (!t.opt.mem_bytes)
-        t.opt.mem_bytes = DEFAULT_MEM;
-    t.opt.mem_bytes &= ~(uint64_t)(GUEST_CHUNK - 1);
-    if (t.opt.mem_bytes < t.image.header.mem_min ||
-        t.opt.mem_bytes <= t.image.data_bytes + 2 * GUEST_CHUNK)
-        die(EXIT_TOOL, "cannot run %s in %llu MiB: it needs %llu; use --mem",
-            t.opt.image_path, (unsigned long long)t.opt.mem_bytes >> 20,
-            (unsigned long long)((t.image.header.mem_min > t.image.data_bytes
-                ? t.image.header.mem_min : t.image.data_bytes) >> 20) + 5);
-    /* What the image brings along counts; the rest is for it to ask for. */
-    t.opt.mem_bytes -= round_up(t.image.data_bytes, GUEST_CHUNK);
+    take_memory(&t);
     return t.opt.process ? run_process(&t) : run_kvm(&t);
 }

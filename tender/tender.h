@@ -47,6 +47,8 @@ _Noreturn void die(int status, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 
 /* host.c */
+/* opt.mem_bytes from --mem or the image, less what the image brings; or die(). */
+void take_memory(struct tender *t);
 uint64_t host_tsc_hz(void);             /* without KVM: about 0.1 ms, or 2 */
 /* Fill in what only the loader knows. */
 void fill_info(struct tender *t, struct guest_info *gi, uint64_t gate);

@@ -82,7 +82,8 @@ check-badarg: $(LING)
 	$(LING) -noshell -kernel logger_level none -pa $(T_OUT) -run badarg compare $(BADARG)
 
 # The commands and their bad input, the shell on a terminal, the tarball.
-check-tool: $(LING) kindling examples
+check-tool: $(LING) kindling examples $(T_BEAM)
+	test/tool/messages.sh
 	test/tool/run.sh
 	test/tool/shell.sh
 	$(MAKE) dist

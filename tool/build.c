@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "app.h"
+#include "beam.h"
 #include "tree.h"
 
 #define ROOT "/otp"
@@ -198,9 +199,12 @@ static size_t add_app(struct build *b, const struct app *app)
     add_file(b, format("%s/ebin/%s.app", to, app->name),
              format("%s/%s.app", app->dir, app->name));
     for (size_t i = 0; i < app->modules; i++) {
-        struct tree_file *f = add_file(b, format("%s/ebin/%s.beam", to, app->module[i]),
-                                       format("%s/%s.beam", app->dir, app->module[i]));
+        char *from = format("%s/%s.beam", app->dir, app->module[i]);
+        struct tree_file *f = add_file(b, format("%s/ebin/%s.beam", to, app->module[i]), from);
+        const char *problem = beam_problem(f->data, f->n, app->module[i]);
 
+        if (problem)
+            fail(EXIT_TOOL, "cannot pack %s: %s; compile it again", from, problem);
         if (!is_core(app) || is_boot_module(app->module[i]))
             f->flags = TREE_TRANSLATE;
     }

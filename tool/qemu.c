@@ -17,6 +17,7 @@
 #include <sys/random.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
+#include <termios.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -101,6 +102,35 @@ static _Noreturn void exec_qemu(const struct run_options *o, const struct tender
     _exit(EXIT_TOOL);
 }
 
+/*
+ * What QEMU changes of a terminal, and cannot put back when it is killed. It is
+ * killed at once, as the end it makes of a request puts a line on the console.
+ */
+struct console {
+    struct termios modes;
+    bool tty;
+    int flags[2];
+};
+
+static void console_save(struct console *c)
+{
+    c->tty = tcgetattr(0, &c->modes) == 0;
+    for (int fd = 0; fd < 2; fd++)
+        c->flags[fd] = fcntl(fd, F_GETFL);
+}
+
+static void console_restore(const struct console *c)
+{
+    signal(SIGTTOU, SIG_IGN);
+    if (c->tty) {
+        tcsetpgrp(0, getpgrp());
+        tcsetattr(0, TCSADRAIN, &c->modes);
+    }
+    for (int fd = 0; fd < 2; fd++)
+        if (c->flags[fd] >= 0)
+            fcntl(fd, F_SETFL, c->flags[fd]);
+}
+
 static void on_child(int sig)
 {
     (void)sig;
@@ -140,13 +170,9 @@ static struct outcome wait_qemu(struct tender *t, pid_t pid, int control,
     t->ended_tsc = guest_tsc();
     /* The record is here: the guest waits a moment for this, then exits. */
     if (ended)
-        kill(pid, SIGTERM);
+        kill(pid, SIGKILL);
     while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
         ;
-    if (isatty(0)) {
-        signal(SIGTTOU, SIG_IGN);
-        tcsetpgrp(0, getpgrp());
-    }
     if (got == sizeof *record && record->magic == SHIM_RECORD_MAGIC) {
         out.status = (int)(record->status & 255);
         out.kind = record->kind <= GUEST_EXIT_START ? record->kind : GUEST_EXIT_NONE;
@@ -167,6 +193,7 @@ int run_qemu(const struct run_options *o, const void *info, size_t n)
     static struct guest_window window;
     struct shim_record record = {0};
     struct sigaction sa = {.sa_handler = on_child};
+    struct console console;
     struct outcome out;
     char why[200];
     int control[2], module;
@@ -181,10 +208,7 @@ int run_qemu(const struct run_options *o, const void *info, size_t n)
     t.mode = o->tcg ? "qemu-tcg" : "qemu";
     if (image_open(o->image, &t.image, why, sizeof why) < 0)
         fail(EXIT_IMAGE, "cannot run %s: %s", o->image, why);
-    if (!t.opt.mem_bytes)
-        t.opt.mem_bytes = t.image.header.mem_default;
-    if (!t.opt.mem_bytes)
-        t.opt.mem_bytes = (uint64_t)256 << 20;
+    take_memory(&t);
     if (t.image.pa_end + t.opt.mem_bytes > (uint64_t)2900 << 20)
         fail(EXIT_TOOL, "cannot run %s under QEMU with %llu MiB: at most 2900 with the "
              "image; use --mem", o->image, (unsigned long long)t.opt.mem_bytes >> 20);
@@ -193,6 +217,7 @@ int run_qemu(const struct run_options *o, const void *info, size_t n)
     if (socketpair(AF_UNIX, SOCK_STREAM, 0, control) < 0)
         fail(EXIT_TOOL, "cannot make a control line: %s", strerror(errno));
     catch_signals();
+    console_save(&console);
     sigaction(SIGCHLD, &sa, NULL);
     t.ran_tsc = guest_tsc();
     pid = fork();
@@ -204,6 +229,7 @@ int run_qemu(const struct run_options *o, const void *info, size_t n)
     }
     close(control[1]);
     out = wait_qemu(&t, pid, control[0], &record);
+    console_restore(&console);
     /* The guest's time stamps, in ours. */
     for (int i = 0; i < MARKS; i++)
         window.mark[i] = record.mark[i] ? record.mark[i] + t.ended_tsc - record.tsc : 0;
