@@ -225,7 +225,8 @@ packets(T, Sent, Expect0) ->
     [?is({T, {ok, E}}, {T, gen_tcp:recv(S, 0, 5000)}) || E <- Expect],
     ok = inet:setopts(S, [{active, true}]),
     ok = inet:setopts(C, [{nodelay, true}]),
-    spawn_link(fun() -> [begin gen_tcp:send(C, [B]), timer:sleep(1) end || <<B>> <= Sent] end),
+    T =/= raw andalso
+        spawn_link(fun() -> [begin gen_tcp:send(C, [B]), timer:sleep(1) end || <<B>> <= Sent] end),
     case T of
         raw -> ok;
         ssl_tls -> [?is({T, E}, {T, msg()}) || E <- Expect];
