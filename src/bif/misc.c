@@ -306,8 +306,7 @@ BIF(erts_debug, map_info, 1)
     size_t depth = 0, nodes = 0;
     term ways, leaves, list = TERM_NIL;
 
-    if (!term_is_map(arg[0]))
-        {
+    if (!term_is_map(arg[0])) {
         term *hp = heap_alloc(p, 3);
 
         return bif_error(p, put_tuple2(&hp, am_badmap, arg[0]));
@@ -495,21 +494,6 @@ BIF(erts_debug, dirty, 3)
     if (arg[0] != am_normal && arg[0] != am_dirty_cpu && arg[0] != am_dirty_io)
         return bif_badarg(p);
     return dirty(p, arg[0], arg[1], arg[2]);
-}
-
-#define FLAT_MAP_KEYS 32        /* OTP's, and ours */
-
-/* How a large map is laid out; ours is not OTP's tree. */
-BIF(erts_debug, map_info, 1)
-{
-    if (!term_is_map(arg[0])) {
-        term *hp = heap_alloc(p, 3);
-
-        return bif_error(p, put_tuple2(&hp, am_badmap, arg[0]));
-    }
-    if (map_size(arg[0]) <= FLAT_MAP_KEYS)
-        return bif_badarg(p);
-    return bif_unimplemented(p, "erts_debug:map_info/1");
 }
 
 /* Counting of locks: what an OTP without it answers. */
