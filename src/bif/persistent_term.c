@@ -56,9 +56,8 @@ static struct entry **find(struct persistent *t, term key, uint32_t hash)
     return at;
 }
 
-static void grow(struct persistent *t)
+static void resize(struct persistent *t, size_t n)
 {
-    size_t n = t->buckets * 2;
     struct entry **bucket = vm_zalloc(ALLOC_SYSTEM, n * sizeof *bucket), *next;
 
     for (size_t i = 0; i < t->buckets; i++) {
@@ -121,7 +120,7 @@ BIF(persistent_term, put, 2)
     *e = (struct entry){.hash = hash, .pair = pair, .area = a};
     *at = e;
     if (++t->count > t->buckets)
-        grow(t);
+        resize(t, t->buckets * 2);
     return am_ok;
 }
 
@@ -176,6 +175,8 @@ BIF(persistent_term, erase, 1)
     if (!*at)
         return am_false;
     drop(t, at);
+    if (t->count < t->buckets / 4 && t->buckets > BUCKETS_MIN)
+        resize(t, t->buckets / 2);
     return am_true;
 }
 

@@ -118,8 +118,11 @@ void *nif_temp(ErlNifEnv *env, size_t bytes)
 
 ErlNifEnv *enif_alloc_env(void)
 {
-    ErlNifEnv *env = vm_alloc(ALLOC_SYSTEM, sizeof *env);
+    /* By enif_alloc: OTP's own libraries end an environment with enif_free. */
+    ErlNifEnv *env = enif_alloc(sizeof *env);
 
+    if (!env)
+        vm_fatal(EXIT_NO_MEMORY, "out of memory: an environment of a NIF");
     nif_env_init(env, NULL, NULL);
     return env;
 }
@@ -132,7 +135,7 @@ void enif_clear_env(ErlNifEnv *env)
 void enif_free_env(ErlNifEnv *env)
 {
     nif_env_end(env);
-    vm_free(env);
+    enif_free(env);
 }
 
 void *enif_priv_data(ErlNifEnv *env)

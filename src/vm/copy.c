@@ -42,6 +42,8 @@ static inline size_t object_otp_words(const term *obj)
     size_t n = 1 + header_words(*obj);
 
     switch (header_type(*obj)) {
+    case BOX_TUPLE:
+        return n == 1 ? 0 : n;  /* there is one {}, on no heap */
     case BOX_FUN:
         return n + 2;
     case BOX_EXPORT:
@@ -359,8 +361,11 @@ static inline bool is_object(term t)
     return !term_is_imm(t) && !term_is_literal(t);
 }
 
-/* The words of all objects of t, each once; they are in the table then. */
-static size_t walk_shared(struct seen *seen, term t)
+/*
+ * The words of all objects of t, each once, here or (otp) on OTP; they are in the
+ * table then.
+ */
+static size_t walk_shared(struct seen *seen, term t, bool otp)
 {
     struct wstack todo;
     size_t n = 0;
@@ -388,7 +393,7 @@ static size_t walk_shared(struct seen *seen, term t)
             continue;
         }
         obj = boxed_ptr(t);
-        n += object_words(obj);
+        n += otp ? object_otp_words(obj) : object_words(obj);
         end = 1 + header_words(*obj);
         switch (header_type(*obj)) {
         case BOX_TUPLE:
@@ -418,7 +423,7 @@ size_t term_size_shared(term t)
     size_t n;
 
     seen_init(&seen, 64);
-    n = walk_shared(&seen, t);
+    n = walk_shared(&seen, t, true);
     vm_free(seen.slots);
     return n;
 }
@@ -450,7 +455,7 @@ term term_copy_shared(struct proc *p, term t)
     term *s;
 
     seen_init(&seen, 64);
-    s = heap_alloc(p, walk_shared(&seen, t));
+    s = heap_alloc(p, walk_shared(&seen, t, false));
     d = (struct dest){s, &p->heap.off};
     copy_shared_word(&d, &seen, &t);
     while (s < d.htop) {
