@@ -13,6 +13,7 @@
 #include "bif/build.h"
 #include "io/port.h"
 #include "os/os.h"
+#include "op/code.h"
 #include "vm/big.h"
 #include "vm/binary.h"
 #include "vm/clock.h"
@@ -93,7 +94,7 @@ VALUE(driver_version, string(p, release.driver))
 VALUE(compat_rel, small_make(release.compat))
 VALUE(machine, string(p, "BEAM"))
 VALUE(architecture, string(p, "x86_64-pc-linux-gnu"))
-VALUE(emu_flavor, am_emu)
+VALUE(emu_flavor, code_native ? am_jit : am_emu)
 VALUE(build_type, am_opt)
 VALUE(wordsize, small_make(sizeof(term)))
 VALUE(endian, am_little)
