@@ -837,9 +837,11 @@ static void bs_put_utf(struct loader *l, enum bs_put kind, const struct arg *a)
  */
 static uint64_t segment_flags(struct loader *l, struct arg a)
 {
-    term t = arg_term(l, a);
+    term t = a.kind == ARG_LITERAL ? arg_term(l, a) : TERM_NIL;
     uint64_t flags = 0;
 
+    if (a.kind != ARG_LITERAL && (a.kind != ARG_ATOM || a.value != TERM_NIL))
+        load_fail(l, "the flags of a segment are no list");
     for (int n = 0; term_is_cons(t) && n < 16; n++, t = cons_tail(t)) {
         if (cons_head(t) == am_little || cons_head(t) == am_native)
             flags |= BS_LITTLE;

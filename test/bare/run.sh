@@ -83,9 +83,10 @@ for mode in $(modes "$@"); do
         exec 9> $out/fifo.$$
         rm $out/fifo.$$
         if [ $what = echo ]; then
-            echo hi >&9
+            # A serial line drops what comes before somebody listens: say it again.
             tries=0
             until grep -q hi $out/out || [ $tries -ge 600 ]; do
+                [ $((tries % 20)) -eq 0 ] && echo hi >&9
                 sleep 0.05
                 tries=$((tries + 1))
             done

@@ -4,7 +4,7 @@
 #   make check-fuzz            20 seconds each
 #
 # Seeds: the test modules, terms of every kind, the smallest image. What a run finds goes to
-# build/fuzz; a fixed bug's input is kept as a test.
+# build/fuzz; a fixed bug's input is kept in test/fuzz/found, which every run begins with.
 
 FUZZ_SECONDS ?= 3600
 FUZZ_TARGETS := $(patsubst test/fuzz/%_fuzz.c,%,$(wildcard test/fuzz/*_fuzz.c))
@@ -22,6 +22,7 @@ build/fuzz/image_seed: test/fuzz/image_seed.c include/abi/image.h include/abi/gu
 	$(Q)$(CC) $(CFLAGS) -o $@ $<
 fuzz-run: $(addprefix build/fuzz/,$(FUZZ_TARGETS)) build/fuzz/seeds/.done
 	@set -e; for t in $(FUZZ_TARGETS); do mkdir -p build/fuzz/corpus-$$t; \
+	    for f in test/fuzz/found/$$t/*; do [ ! -e $$f ] || build/fuzz/$$t $$f; done; \
 	    build/fuzz/$$t -max_total_time=$(FUZZ_SECONDS) -rss_limit_mb=4096 \
 	    -artifact_prefix=build/fuzz/ -print_final_stats=1 \
 	    build/fuzz/corpus-$$t build/fuzz/seeds/$$t > build/fuzz/$$t.log 2>&1 || \
