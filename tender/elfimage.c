@@ -166,6 +166,15 @@ static const char *read_hot(struct image *im)
     return read_at(im, im->hot, h->hot_bytes, h->hot_offset) ? NULL : "it is cut short";
 }
 
+void image_close(struct image *im)
+{
+    if (im->fd >= 0)
+        close(im->fd);
+    free(im->hot);
+    im->fd = -1;
+    im->hot = NULL;
+}
+
 int image_open(const char *path, struct image *im, char *why, size_t n)
 {
     Elf64_Ehdr eh;

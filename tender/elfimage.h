@@ -37,8 +37,9 @@ struct image {
 
 /*
  * Open and check. 0, or -1 with one line in `why` (a sentence without the
- * file's name). The descriptor stays open.
+ * file's name). Either way image_close() gives back what it took.
  */
 int image_open(const char *path, struct image *im, char *why, size_t n);
+void image_close(struct image *im);
 
 #endif

@@ -320,6 +320,8 @@ static bool decode_code(struct loader *l, struct reader r)
                              "not know", (unsigned)op);
         for (unsigned i = 0; i < genop_arity(op) && load_ok(l); i++)
             read_arg(l, &r);
+        if (!load_ok(l))
+            break;
         in.count = l->nargs - in.first;
         if (op == 153) {    /* line */
             struct arg a = l->args[in.first];

@@ -89,7 +89,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
     } else {
         EXPECT(why[0] && !strchr(why, '\n'));
     }
-    if (im.fd >= 0)
-        close(im.fd);
+    image_close(&im);
     return 0;
 }
