@@ -95,14 +95,16 @@ $(OBJ)/gen/%.o: $(GEN)/%.c $(GEN)/atoms.gen.h
 
 -include $(HOSTED_OBJ:.o=.d)
 
-# Maintenance: count what the installed OTP needs, keep the most frequent.
-COMBOS_KEPT := 4500
+# Maintenance: count what the installed OTP needs. Native code has an instance for
+# all of it, the interpreter but for the rare ones.
+COMBOS_FREQUENT := 4500
 build/opscan: $(filter-out $(OBJ)/os/linux/main.o,$(HOSTED_OBJ)) $(DEP_OBJ) $(OBJ)/op/gen/scan.o
 	$(Q)$(CC) $(LDFLAGS_$(MODE)) -o $@ $^ $(LDLIBS)
 combos: build/opscan
 	(grep '^#' src/op/combos.txt; find -L "$$(dirname "$$(command -v erl)")/../lib/erlang/lib" \
-	    -name '*.beam' | LC_ALL=C sort | xargs build/opscan | sort -k3nr | \
-	    head -$(COMBOS_KEPT) | cut -d' ' -f1,2 | LC_ALL=C sort) > build/combos.txt
+	    -name '*.beam' | LC_ALL=C sort | xargs build/opscan | LC_ALL=C sort -k3nr -k1,2 | \
+	    awk '{print $$1, $$2 (NR > $(COMBOS_FREQUENT) ? " rare" : "")}' | LC_ALL=C sort) \
+	    > build/combos.txt
 	mv build/combos.txt src/op/combos.txt
 
 include examples/examples.mk

@@ -14,7 +14,7 @@
 
 /* Ask the world for the window. NULL, or why there is none. */
 const char *codemem_init(void);
-/* A piece, a multiple of 64 bytes, 64-byte aligned. NULL: the window is full. */
+/* A piece, a multiple of 16 bytes, 16-byte aligned. NULL: the window is full. */
 uint8_t *codemem_alloc(size_t bytes);
 void codemem_free(uint8_t *code, size_t bytes);
 /* Where to write what runs at `code`. Never kept, never in a term. */

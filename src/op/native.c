@@ -284,18 +284,17 @@ bool native_finish(struct loader *l)
 
 /* ---- stubs ---- */
 
-#define STUB_BYTES 48
+#define STUB_BYTES 32
 
-static uint8_t *put_store(uint8_t *at, uintptr_t value, size_t offset)
+/* mov %rax, offset(%r12) */
+static uint8_t *put_store_rax(uint8_t *at, size_t offset)
 {
-    static const uint8_t movabs_rax[] = {0x48, 0xb8}, store_rax[] = {0x49, 0x89, 0x44, 0x24};
+    static const uint8_t store_rax[] = {0x49, 0x89, 0x44, 0x24};
 
     assert(offset < 128);
-    memcpy(at, movabs_rax, 2);
-    memcpy(at + 2, &value, 8);
-    memcpy(at + 10, store_rax, 4);      /* mov %rax, offset(%r12) */
-    at[14] = (uint8_t)offset;
-    return at + 15;
+    memcpy(at, store_rax, 4);
+    at[4] = (uint8_t)offset;
+    return at + 5;
 }
 
 static void put_jump(uint8_t *write, const uint8_t *run, const void *to)
@@ -311,9 +310,13 @@ code_ptr native_stub(const void *what, code_ptr self, const void *to)
     if (!run)
         return NULL;
     write = codemem_rw(run);
-    at = put_store(write, (uintptr_t)what, offsetof(struct sched, a));
-    at = put_store(at, (uintptr_t)(self ? self : (code_ptr)run),
-                   offsetof(struct sched, self));
+    memcpy(write, "\x48\xb8", 2);       /* movabs $what, %rax */
+    memcpy(write + 2, &what, 8);
+    at = put_store_rax(write + 10, offsetof(struct sched, a));
+    memcpy(at, "\x48\x8d\x05", 3);      /* lea self(%rip), %rax */
+    put32(at + 3, (int64_t)((uintptr_t)(self ? self : (code_ptr)run) -
+                            ((uintptr_t)run + (uintptr_t)(at + 7 - write))));
+    at = put_store_rax(at + 7, offsetof(struct sched, self));
     put_jump(at, run + (at - write), to);
     codemem_written();
     return (code_ptr)run;
@@ -323,7 +326,7 @@ const void *native_stub_what(code_ptr s)
 {
     const void *what;
 
-    memcpy(&what, (const char *)s + 2, sizeof what);    /* see put_store */
+    memcpy(&what, (const char *)s + 2, sizeof what);    /* see native_stub */
     return what;
 }
 

@@ -21,11 +21,11 @@ enum stencil_to {
     TO_RUNTIME,     /* + i: stencil_runtime[i] */
 };
 
+/* Eight bytes: there are tens of thousands. */
 struct stencil_reloc {
     uint16_t offset;
-    uint8_t cold;               /* which part it is in */
-    uint8_t kind;
-    uint16_t to;
+    uint8_t to;
+    uint8_t kind : 7, cold : 1; /* cold: it is in that part */
     int32_t addend;
 };
 struct stencil {

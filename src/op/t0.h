@@ -57,8 +57,6 @@ PRESERVE_NONE long t0_yield(PARAMS);
         YIELD(n_live);                                                         \
     } while (0)
 
-#define ENTER_NIF DISPATCH      /* only native code has func_entry_nif */
-
 #include "op/hooks.h"
 
 /* A place told by two words: its kind, and offset or value. */

@@ -12,7 +12,7 @@ A definition in a .tab file:
     }
 
 Roles: src (read), dst (written), reg (both): a place; an instance exists for
-each combination of kinds in COMBOS, and one for what is not there: the
+each combination of kinds in COMBOS (the interpreter: but rare ones), and one for what is not there: the
 interpreter's has every place generic (G), the one of native code every place
 in an x register in memory, where the loader moves them first.
 u: a constant word; native code has it in 31 bits, but for that last instance.
@@ -51,7 +51,7 @@ class Op:
         self.places = [i for i, (r, _) in enumerate(operands) if r in PLACES]
         self.generic = "G" * len(self.places)
         self.memory = "X" * len(self.places)
-        self.kinds = set()
+        self.kinds, self.frequent = set(), set()
 
 
 def parse(path):
@@ -186,24 +186,25 @@ by_name = {op.name: op for op in ops}
 for line in open(combos_file):
     if line.startswith("#") or not line.strip():
         continue
-    name, kinds = line.split()[:2]
+    name, kinds, *rare = line.split()
     op = by_name.get(name)
     if op and op.places and len(kinds) == len(op.places):
         op.kinds.add(kinds)
+        if not rare:
+            op.frequent.add(kinds)
 
 made = "/* Made by ops.py from the .tab files. */"
 write("op.gen.h", "\n".join([made, "enum op {"] +
                             [f"    OP_{op.name}," for op in ops] +
                             ["    OP_COUNT,", "};"]) + "\n")
 
-# The interpreter. An instruction that only native code has gets its generic
-# instance, which nothing runs: the tables have a row for every one.
+# The interpreter. An instruction that only native code has is a name to it.
 t0 = [made, '#include "op/t0.h"', ""]
 table, infos = [], []
 for op in ops:
-    plain = {re.sub("[SJ]", "C", kinds) for kinds in op.kinds} | {op.generic}
+    plain = {re.sub("[SJ]", "C", kinds) for kinds in op.frequent} | {op.generic}
     if "native" in op.flags:
-        plain = {op.generic}
+        plain = set()
     first = len(table)
     for kinds in sorted(plain):
         body, words = instance(op, kinds, T0)

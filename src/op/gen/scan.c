@@ -40,6 +40,7 @@ static void observe(enum op op, uint32_t kinds, unsigned places)
 int main(int argc, char **argv)
 {
     boot_init();
+    emit_init();
     emit_observer = observe;
     for (int i = 1; i < argc; i++) {
         FILE *f = fopen(argv[i], "rb");
@@ -56,11 +57,15 @@ int main(int argc, char **argv)
         if (!bytes || fread(bytes, 1, (size_t)n, f) != (size_t)n)
             return 1;
         fclose(f);
-        struct code *c = code_prepare(bytes, (size_t)n, why);
-        if (!c)
-            fprintf(stderr, "%s: %s\n", argv[i], why);
-        else
-            code_free(c);
+        /* Each has instructions that the other has not. */
+        for (int native = 0; native < 2; native++) {
+            code_native = native;
+            struct code *c = code_prepare(bytes, (size_t)n, why);
+            if (!c)
+                fprintf(stderr, "%s: %s\n", argv[i], why);
+            else
+                code_free(c);
+        }
         free(bytes);
     }
     for (size_t i = 0; i < ncounts; i++) {

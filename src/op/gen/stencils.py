@@ -229,29 +229,31 @@ rows, reloc_rows = [], []
 def reloc_row(title, part, offset, kind, symbol, addend, n):
     """A C initializer of struct stencil_reloc."""
     name, section, value, symbol_kind = symbol
-    cold = "1" if part == "cold" else "0"
+
+    def row(to, kind, addend):
+        return f"{{{offset}, {to}, {kind}, {int(part == 'cold')}, {addend}}}"
     if symbol_kind == 3 or section:
         # A local jump between the parts.
         target = section[1:]
         what, addend = target.upper(), addend + value - start[target][n]
         if kind not in (PC32, PLT32):
             sys.exit(f"stencils.py: {title} takes the address of its own code")
-        return f"{{{offset}, {cold}, REL_PC32, TO_{what}, {addend}}}"
+        return row(f"TO_{what}", "REL_PC32", addend)
     if m := re.match(r"([hsjw])(\d+)$", name):
         width = {"h": (ABS32, ABS32S), "s": (ABS32, ABS32S), "j": (PC32, PLT32),
                  "w": (ABS64,)}[m[1]]
         if kind not in width:
             sys.exit(f"stencils.py: {title} has {name} by relocation {kind}")
         c = {"h": "REL_ABS32", "s": "REL_ABS32", "j": "REL_PC32", "w": "REL_ABS64"}[m[1]]
-        return f"{{{offset}, {cold}, {c}, {m[2]}, {addend}}}"
+        return row(m[2], c, addend)
     if kind not in (PC32, PLT32):
         sys.exit(f"stencils.py: {title} has {name} by relocation {kind}")
     if name.upper() in WHATS:
-        return f"{{{offset}, {cold}, REL_PC32, TO_{name.upper()}, {addend}}}"
+        return row(f"TO_{name.upper()}", "REL_PC32", addend)
     if kind != PLT32:
         sys.exit(f"stencils.py: {title} refers to {name}, which is no function")
     index = runtime.setdefault(name, len(runtime))
-    return f"{{{offset}, {cold}, REL_PC32, TO_RUNTIME + {index}, {addend}}}"
+    return row(f"TO_RUNTIME + {index}", "REL_PC32", addend)
 
 
 by_place = {"hot": [[] for _ in stencils], "cold": [[] for _ in stencils]}
@@ -304,5 +306,7 @@ with open(out, "w") as f:
             f"const uint16_t stencil_table[] = {{\n{numbers(table)}\n}};\n"
             "const void *const stencil_runtime[] = {\n    " +
             ", ".join(runtime) + "\n};\n")
+if len(runtime) > 140:
+    sys.exit("stencils.py: too many functions for a byte: struct stencil_reloc")
 print(f"{len(stencils)} stencils, {sum(len(s) for s in (sections['.hot'], sections['.cold']))} bytes, "
       f"{len(reloc_rows)} relocations, {len(runtime)} functions called")
