@@ -177,4 +177,33 @@ static inline uint32_t load_be32(const uint8_t *p)
         BIF_FAILED(e, RET_ADDR);                                               \
     BIF_RESULT(v)
 
+/*
+ * Where LEAVE goes: out of the registers into a function of cold.h, and back.
+ * COLD_STUBS(tier), once, defines them all; ENTER_COLD is the tier's.
+ */
+#define COLD_DECLARE(tier, name, spill) PRESERVE_NONE long tier##_##name(PARAMS);
+#define COLD_STUB(tier, name, spill)                                           \
+    PRESERVE_NONE long tier##_##name(PARAMS)                                   \
+    {                                                                          \
+        spill;                                                                 \
+        ENTER_COLD;                                                            \
+        S->fcalls = FC;                                                        \
+        code_ptr to = cold_##name(S);                                          \
+        if (!to)                                                               \
+            return S->end;                                                     \
+        FC = S->fcalls;                                                        \
+        SWAPIN;                                                                \
+        RELOADX;                                                               \
+        JUMP(to);                                                              \
+    }
+/* raise and bif_failed find in S->x what matters. */
+#define COLD_EACH(M, tier)                                                     \
+    M(tier, gc, SPILL)                                                         \
+    M(tier, slow_failed, SPILL)                                                \
+    M(tier, yield, SPILL)                                                      \
+    M(tier, function_clause, SPILL)                                            \
+    M(tier, raise, (void)0)                                                    \
+    M(tier, bif_failed, (void)0)
+#define COLD_STUBS(tier) COLD_EACH(COLD_STUB, tier)
+
 #endif

@@ -303,9 +303,50 @@ static void put_jump(uint8_t *write, const uint8_t *run, const void *to)
     put32(write + 1, (int64_t)((uintptr_t)to - ((uintptr_t)run + 5)));
 }
 
+#define STUB_SLAB 4096
+
+/*
+ * Stubs come and go by the thousand while modules load: from slabs, and a list
+ * of those given back, each of which leads to the next. What was sealed with an
+ * image is neither used nor given back.
+ */
+static uint8_t *stub_free, *stub_slab;
+static size_t stub_left;        /* bytes of the slab */
+
+static uint8_t *stub_alloc(void)
+{
+    uint8_t *run = stub_free;
+
+    if (run && codemem_writable(run)) {
+        memcpy(&stub_free, run, sizeof stub_free);
+        return run;
+    }
+    stub_free = NULL;
+    if (stub_left == 0 || !codemem_writable(stub_slab)) {
+        stub_slab = codemem_alloc(STUB_SLAB);
+        stub_left = stub_slab ? STUB_SLAB : 0;
+        if (!stub_slab)
+            return NULL;
+    }
+    run = stub_slab;
+    stub_slab += STUB_BYTES;
+    stub_left -= STUB_BYTES;
+    return run;
+}
+
+void native_stub_free(code_ptr stub)
+{
+    uint8_t *run = (uint8_t *)stub;
+
+    if (!codemem_writable(run))
+        return;
+    memcpy(codemem_rw(run), &stub_free, sizeof stub_free);
+    stub_free = run;
+}
+
 code_ptr native_stub(const void *what, code_ptr self, const void *to)
 {
-    uint8_t *run = codemem_alloc(STUB_BYTES), *write, *at;
+    uint8_t *run = stub_alloc(), *write, *at;
 
     if (!run)
         return NULL;
@@ -329,8 +370,6 @@ const void *native_stub_what(code_ptr s)
     memcpy(&what, (const char *)s + 2, sizeof what);    /* see native_stub */
     return what;
 }
-
-void native_stub_free(code_ptr stub) { codemem_free((uint8_t *)stub, STUB_BYTES); }
 
 void native_patch_jump(code_ptr entry, code_ptr to)
 {

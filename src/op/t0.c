@@ -37,24 +37,5 @@ enum run_end t0_run(struct sched *S, code_ptr pc)
                             x[2], x[3], x[4], x[5], pc);
 }
 
-/* The cold paths: out of the registers, and back. */
-#define COLD_STUB(name, spill)                                                 \
-    PRESERVE_NONE long t0_##name(PARAMS)                                       \
-    {                                                                          \
-        spill;                                                                 \
-        S->self = I;                                                           \
-        S->fcalls = FC;                                                        \
-        code_ptr to = cold_##name(S);                                          \
-        if (!to)                                                               \
-            return S->end;                                                     \
-        FC = S->fcalls;                                                        \
-        SWAPIN;                                                                \
-        RELOADX;                                                               \
-        JUMP(to);                                                              \
-    }
-COLD_STUB(gc, SPILL)
-COLD_STUB(slow_failed, SPILL)
-COLD_STUB(yield, SPILL)
-COLD_STUB(function_clause, SPILL)
-COLD_STUB(raise, (void)0)
-COLD_STUB(bif_failed, (void)0)
+#define ENTER_COLD (S->self = I)
+COLD_STUBS(t0)

@@ -45,12 +45,6 @@ typedef PRESERVE_NONE long (*op_fn)(PARAMS);
 
 /* Cold paths (cold.h): they find the instruction in I. */
 #define LEAVE(what) MUSTTAIL return t0_##what(ARGS)
-PRESERVE_NONE long t0_gc(PARAMS);
-PRESERVE_NONE long t0_slow_failed(PARAMS);
-PRESERVE_NONE long t0_raise(PARAMS);
-PRESERVE_NONE long t0_function_clause(PARAMS);
-PRESERVE_NONE long t0_bif_failed(PARAMS);
-PRESERVE_NONE long t0_yield(PARAMS);
 #define YIELD_AT(label, n_live)                                                \
     do {                                                                       \
         I = (label);                                                           \
@@ -58,6 +52,8 @@ PRESERVE_NONE long t0_yield(PARAMS);
     } while (0)
 
 #include "op/hooks.h"
+
+COLD_EACH(COLD_DECLARE, t0)
 
 /* A place told by two words: its kind, and offset or value. */
 static inline term g_get(struct sched *S, term *E, term x0, term x1, term x2,

@@ -84,16 +84,11 @@ PRESERVE_NONE long next(PARAMS);
         S->self = (label);                                                     \
         MUSTTAIL return t1_yield(ARGS);                                        \
     } while (0)
-PRESERVE_NONE long t1_gc(PARAMS);
-PRESERVE_NONE long t1_slow_failed(PARAMS);
-PRESERVE_NONE long t1_raise(PARAMS);
-PRESERVE_NONE long t1_function_clause(PARAMS);
-PRESERVE_NONE long t1_bif_failed(PARAMS);
-PRESERVE_NONE long t1_yield(PARAMS);
-
 PRESERVE_NONE long t1_nif_entry(PARAMS);
 #define ENTER_NIF MUSTTAIL return t1_nif_entry(ARGS)
 
 #include "op/hooks.h"
+
+COLD_EACH(COLD_DECLARE, t1)
 
 #endif

@@ -571,6 +571,23 @@ static struct refcbin_words *can_grow(term bin, uint64_t bits)
     return r;
 }
 
+/* bin grows in place to so many bits: the same term if private, else a new one. */
+static term grow(struct proc *p, term bin, struct refcbin_words *r, uint64_t bits,
+                 bool private)
+{
+    struct subbin_words *s = (struct subbin_words *)boxed_ptr(bin);
+    size_t bytes = (bits + 7) / 8;
+
+    p->heap.off.vheap_words += (bytes - r->bin->size) / 8;
+    r->bin->size = r->size = bytes;
+    if (private) {
+        s->size = bits;
+        return bin;
+    }
+    s->header = HEADER(BOX_SUBBIN, 0, SUBBIN_WORDS - 1);
+    return put_subbin(heap_alloc(p, SUBBIN_WORDS), s->orig, bits, SUBBIN_WRITABLE);
+}
+
 static term append(struct proc *p, struct bs_build *b, term bin,
                    uint64_t extra, uint64_t unit, bool private, term *why)
 {
@@ -599,20 +616,11 @@ static term append(struct proc *p, struct bs_build *b, term bin,
 
     struct refcbin_words *r = can_grow(bin, bits);
     if (r) {
-        struct subbin_words *s = (struct subbin_words *)boxed_ptr(bin);
-
-        p->heap.off.vheap_words += (bytes - r->bin->size) / 8;
-        r->bin->size = r->size = bytes;
         b->base = r->data;
+        b->bin = grow(p, bin, r, bits, private);
         if (old.size % 8 == 0 || (old.size + 7) / 8 != bytes)
             b->base[bytes - 1] = 0;
-        if (private) {
-            s->size = bits;
-            return b->bin = bin;
-        }
-        s->header = HEADER(BOX_SUBBIN, 0, SUBBIN_WORDS - 1);
-        return b->bin = put_subbin(heap_alloc(p, SUBBIN_WORDS), s->orig, bits,
-                                   SUBBIN_WRITABLE);
+        return b->bin;
     }
 
     size_t capacity = bytes > APPEND_DOUBLE_BYTES ? bytes + bytes / 5 : 2 * bytes;
@@ -1016,15 +1024,13 @@ static term create_more_bytes(struct proc *p, const struct bs_segment *segs, siz
             return THE_NON_VALUE;
         total += bits;
     }
-    struct subbin_words *sub = (struct subbin_words *)boxed_ptr(segs[0].value);
-    uint64_t old = sub->size, size = old + total;
+    uint64_t old = ((struct subbin_words *)boxed_ptr(segs[0].value))->size;
+    uint64_t size = old + total;
     struct refcbin_words *r;
 
     if (total == 0 || old % 8 != 0 || !is_multiple(old, segs[0].unit) ||
         size > BINARY_MAX_BITS || !(r = can_grow(segs[0].value, size)))
         return THE_NON_VALUE;
-    p->heap.off.vheap_words += (size / 8 - r->bin->size) / 8;
-    r->bin->size = r->size = size / 8;
     uint8_t *to = r->data + old / 8;
     for (size_t i = 1; i < n; i++) {
         if (segs[i].type == BS_STRING) {
@@ -1043,12 +1049,7 @@ static term create_more_bytes(struct proc *p, const struct bs_segment *segs, siz
             to[k] = (uint8_t)v;
         to += bytes;
     }
-    if (segs[0].type == BS_PRIVATE_APPEND) {
-        sub->size = size;
-        return segs[0].value;
-    }
-    sub->header = HEADER(BOX_SUBBIN, 0, SUBBIN_WORDS - 1);
-    return put_subbin(heap_alloc(p, SUBBIN_WORDS), sub->orig, size, SUBBIN_WRITABLE);
+    return grow(p, segs[0].value, r, size, segs[0].type == BS_PRIVATE_APPEND);
 }
 
 term bs_create_bin(struct proc *p, struct bs_build *b,

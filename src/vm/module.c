@@ -28,7 +28,16 @@ struct export_table {
     size_t slab_left;
 };
 
+/* Frames asked for lately, by pc; forgotten when code comes or goes. */
+#define FRAMES_KEPT 256
+struct kept_frame {
+    code_ptr pc;
+    struct code *code;
+    uint32_t frame;
+};
+
 struct module_table {
+    struct kept_frame frames[FRAMES_KEPT];
     struct ptr_hash hash;
     struct module **all;
     size_t n, size;
@@ -334,20 +343,15 @@ struct code *code_find(code_ptr pc)
     return (uintptr_t)pc - (uintptr_t)c->base < c->bytes ? c : NULL;
 }
 
-/* Frames asked for lately, by pc; forgotten when code comes or goes. */
-#define FRAMES_KEPT 256
-static struct kept_frame {
-    code_ptr pc;
-    struct code *code;
-    uint32_t frame;
-} frames_kept[FRAMES_KEPT];
-
-static void frames_forget(void) { memset(frames_kept, 0, sizeof frames_kept); }
+static void frames_forget(struct module_table *t)
+{
+    memset(t->frames, 0, sizeof t->frames);
+}
 
 uint32_t code_frame(code_ptr pc, struct code **c)
 {
     uintptr_t at = (uintptr_t)pc;
-    struct kept_frame *k = &frames_kept[(at >> 3 ^ at >> 11) % FRAMES_KEPT];
+    struct kept_frame *k = &vm.modules->frames[(at >> 3 ^ at >> 11) % FRAMES_KEPT];
 
     if (k->pc != pc) {
         struct code *found = code_find(pc);
@@ -364,7 +368,7 @@ void code_index_add(struct code *c)
     struct module_table *t = vm.modules;
     size_t i;
 
-    frames_forget();
+    frames_forget(t);
     if (code_find(c->base) == c)
         return;
     t->ranges = array_room(t->ranges, t->nranges, &t->ranges_size, sizeof *t->ranges);
@@ -379,7 +383,7 @@ void code_index_remove(struct code *c)
     struct module_table *t = vm.modules;
     size_t i = ranges_upto((uintptr_t)c->base);
 
-    frames_forget();
+    frames_forget(t);
     if (i == 0 || t->ranges[i - 1] != c)
         return;
     memmove(t->ranges + i - 1, t->ranges + i, (t->nranges - i) * sizeof *t->ranges);

@@ -60,8 +60,8 @@ int sched_run(void);
 void sched_halt(int status);
 
 /*
- * Run p from p->pc until it gives the scheduler back (op/t0.c, later native
- * code). x registers come from p->arg and go back there.
+ * Run p from p->pc until it gives the scheduler back (op/code.c). x registers
+ * come from p->arg and go back there.
  */
 enum run_end code_run(struct sched *s, struct proc *p);
 

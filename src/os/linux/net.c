@@ -246,28 +246,25 @@ static int net_shutdown(struct net_sock *s, int how)
     return shutdown(fd_of(s), hows[how]) < 0 ? -errno : 0;
 }
 
-static int net_local(struct net_sock *s, struct net_addr *a)
+static int name_of(struct net_sock *s, struct net_addr *a,
+                   int (*ask)(int fd, struct sockaddr *sa, socklen_t *n))
 {
     union sockaddr_any sa;
     socklen_t n = sizeof sa;
 
     memset(&sa, 0, sizeof sa);
-    if (getsockname(fd_of(s), &sa.sa, &n) < 0)
+    if (ask(fd_of(s), &sa.sa, &n) < 0)
         return -errno;
     from_sockaddr(&sa, n, a);
     return 0;
 }
-
+static int net_local(struct net_sock *s, struct net_addr *a)
+{
+    return name_of(s, a, getsockname);
+}
 static int net_peer(struct net_sock *s, struct net_addr *a)
 {
-    union sockaddr_any sa;
-    socklen_t n = sizeof sa;
-
-    memset(&sa, 0, sizeof sa);
-    if (getpeername(fd_of(s), &sa.sa, &n) < 0)
-        return -errno;
-    from_sockaddr(&sa, n, a);
-    return 0;
+    return name_of(s, a, getpeername);
 }
 
 static int64_t net_recv(struct net_sock *s, void *buf, size_t n)
