@@ -853,9 +853,11 @@ bool memfs_init(const void *start, size_t bytes)
     return true;
 }
 
-void memfs_each(unsigned flags, void (*each)(const uint8_t *data, size_t n))
+void memfs_each(unsigned flags,
+                void (*each)(const char *path, const uint8_t *data, size_t n))
 {
     for (uint32_t i = 0; tree && i < tree->entries; i++)
         if (entries[i].type == TREE_FILE && entries[i].flags & flags)
-            each((const uint8_t *)tree + entries[i].data, entries[i].bytes);
+            each(name_of(&entries[i]), (const uint8_t *)tree + entries[i].data,
+                 entries[i].bytes);
 }

@@ -19,7 +19,8 @@ extern const struct vfs vfs_memory;
 /* The tree may be NULL: then there is only /tmp. False if it is damaged. */
 bool memfs_init(const void *tree, size_t bytes);
 
-/* Each file of the tree that has one of the flags, where it lies. */
-void memfs_each(unsigned flags, void (*each)(const uint8_t *data, size_t n));
+/* Each file of the tree that has one of the flags: its path, and where it lies. */
+void memfs_each(unsigned flags,
+                void (*each)(const char *path, const uint8_t *data, size_t n));
 
 #endif

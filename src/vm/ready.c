@@ -25,21 +25,20 @@ static struct ready **bucket(size_t n)
     return &table[n % BUCKETS];
 }
 
-void ready_add(const uint8_t *beam, size_t n)
+bool ready_add(const uint8_t *beam, size_t n, char why[256])
 {
-    char why[256];
     struct code *c = code_prepare(beam, n, why);
     struct ready *r;
 
-    /* Whoever loads it is told why not. */
     if (!c)
-        return;
+        return false;
     code_patch_natives(c);
     if (!table)
         table = vm_zalloc(ALLOC_CODE, BUCKETS * sizeof *table);
     r = vm_alloc(ALLOC_CODE, sizeof *r);
     *r = (struct ready){.next = *bucket(n), .beam = beam, .n = n, .code = c};
     *bucket(n) = r;
+    return true;
 }
 
 struct code *ready_take(const uint8_t *beam, size_t n)

@@ -10,13 +10,14 @@
 #ifndef VM_READY_H
 #define VM_READY_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 struct code;
 
-/* Translate a .beam. The bytes must stay: an image's files do. */
-void ready_add(const uint8_t *beam, size_t n);
+/* Translate a .beam. The bytes must stay: an image's files do. False: why not. */
+bool ready_add(const uint8_t *beam, size_t n, char why[256]);
 /* The code of exactly these bytes, now the caller's; NULL if there is none. */
 struct code *ready_take(const uint8_t *beam, size_t n);
 

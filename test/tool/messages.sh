@@ -117,6 +117,15 @@ cp /bin/true $beam
 build 125 'broken.beam: it is no .beam' in/broken
 cp "$top/build/test/test.beam" $beam
 build 125 'broken.beam: it is of another module' in/broken
+# Whole as a file, but with an instruction that there is not.
+echo '-module(broken).' > in/broken.erl
+erlc -o in/broken/ebin in/broken.erl
+python3 -c "
+import sys
+d = bytearray(open('$beam', 'rb').read())
+d[d.index(b'Code') + 28] = 255
+open('$beam', 'wb').write(d)"
+build 125 'broken.beam: it has instruction number 255' in/broken
 
 # A full disk, on a file system of our own.
 if unshare -rm true 2> stderr; then

@@ -43,6 +43,14 @@ static const uint8_t *fetch(void *ctx, const char *module, size_t *bytes)
     return fetched;
 }
 
+static void translate(const char *path, const uint8_t *beam, size_t n)
+{
+    char why[256];
+
+    if (!ready_add(beam, n, why))
+        vm_fatal(EXIT_TOOL, "cannot build: %s: %s", path, why);
+}
+
 static _Noreturn void write_image(void (*then)(void), unsigned flags)
 {
     int err = bare_bake(then, flags, code_native ? codemem_seal() : 0);
@@ -143,6 +151,6 @@ int main(int argc, char **argv)
     fetched = NULL;
     if (!(guest_info->flags & GUEST_BUILDING))
         run();
-    memfs_each(TREE_TRANSLATE, ready_add);
+    memfs_each(TREE_TRANSLATE, translate);
     write_image(resumed, 0);
 }
