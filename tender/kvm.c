@@ -310,7 +310,8 @@ static void populate(uint8_t *at, uint64_t bytes, int advice)
 /*
  * Give a writable segment its memory: the pages known to be written first get
  * copies of their own, the others of the file are only mapped, the rest is
- * left to be touched. Without that knowledge, all that is in the file.
+ * left to be touched. Without that knowledge, all that is in the file and some
+ * of what is free behind it.
  */
 static void populate_data(struct vm *v, const struct segment *s, uint64_t *bit)
 {
@@ -318,7 +319,10 @@ static void populate_data(struct vm *v, const struct segment *s, uint64_t *bit)
     uint64_t pages = s->mem_bytes / 4096, from = 0;
 
     if (!hot) {
-        populate(v->ram + s->pa, s->file_bytes, MADV_POPULATE_WRITE);
+        uint64_t fresh = s->mem_bytes - s->file_bytes;
+
+        populate(v->ram + s->pa, s->file_bytes + (fresh < HOT_ARENA ? fresh : HOT_ARENA),
+                 MADV_POPULATE_WRITE);
         return;
     }
     populate(v->ram + s->pa, s->file_bytes, MADV_POPULATE_READ);

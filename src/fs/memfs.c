@@ -372,6 +372,16 @@ static int mem_close(struct vfs_file *file)
     return 0;
 }
 
+static const uint8_t *mem_bytes(struct vfs_file *file, size_t *n)
+{
+    struct mem_file *f = file_of(file);
+
+    if (f->node || f->entry->type == TREE_DIRECTORY)
+        return NULL;
+    *n = f->size;
+    return f->bytes;
+}
+
 static int64_t mem_readv(struct vfs_file *file, int64_t offset, struct vfs_iov *iov,
                          int n)
 {
@@ -802,6 +812,7 @@ const struct vfs vfs_memory = {
     .close = mem_close,
     .readv = mem_readv,
     .writev = mem_writev,
+    .bytes = mem_bytes,
     .seek = mem_seek,
     .sync = mem_sync,
     .truncate = mem_truncate,

@@ -58,6 +58,8 @@ struct vfs {
      */
     int64_t (*readv)(struct vfs_file *f, int64_t offset, struct vfs_iov *iov, int n);
     int64_t (*writev)(struct vfs_file *f, int64_t offset, struct vfs_iov *iov, int n);
+    /* All of a file whose bytes lie in memory and never change; NULL: not so. */
+    const uint8_t *(*bytes)(struct vfs_file *f, size_t *n);
     int64_t (*seek)(struct vfs_file *f, enum vfs_whence whence, int64_t offset);
     int (*sync)(struct vfs_file *f, bool data_only);
     int (*truncate)(struct vfs_file *f);        /* at the position */

@@ -219,6 +219,17 @@ static term bin_done(struct proc *p, struct refbin *bin, size_t n)
     return binary_put_refbin(&d, bin, bin->data, n);
 }
 
+/* Bytes that stay where they are, as a binary: not copied if that saves much. */
+static term bin_of(struct proc *p, const uint8_t *bytes, size_t n)
+{
+    struct dest d;
+
+    if (n <= HEAPBIN_MAX)
+        return binary_from(p, bytes, n);
+    d = (struct dest){heap_alloc(p, BINARY_FROM_REFBIN_WORDS), &p->heap.off};
+    return binary_put_refbin(&d, refbin_new(0), (uint8_t *)bytes, n);
+}
+
 static term read_some(struct proc *p, struct vfs_file *f, int64_t offset, int64_t n)
 {
     struct refbin *bin = refbin_try_new((size_t)n);
@@ -774,6 +785,11 @@ NIF(prim_file, read_file_nif, 1)
     path_end(&path);
     if (err < 0)
         return io_error(p, err);
+    const uint8_t *bytes = f->fs->bytes ? f->fs->bytes(f, &n) : NULL;
+    if (bytes) {
+        f->fs->close(f);
+        return io_ok(p, bin_of(p, bytes, n));
+    }
     if (f->fs->fstat(f, &st) < 0)
         st.size = 0;
     size = st.size > 0 ? (size_t)st.size : 16384;

@@ -1,6 +1,7 @@
 /*
  * ready.c - a table of prepared modules by the size of their .beam: sizes are
- * nearly all different, and a comparison of the bytes decides.
+ * nearly all different, and a comparison of the bytes decides. An image's file
+ * is read without a copy: then they are the same bytes.
  */
 #include "vm/ready.h"
 
@@ -48,7 +49,7 @@ struct code *ready_take(const uint8_t *beam, size_t n)
     for (struct ready **at = bucket(n); *at; at = &(*at)->next) {
         struct ready *r = *at;
 
-        if (r->n == n && memcmp(r->beam, beam, n) == 0) {
+        if (r->n == n && (r->beam == beam || memcmp(r->beam, beam, n) == 0)) {
             struct code *c = r->code;
 
             *at = r->next;
