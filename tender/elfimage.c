@@ -204,7 +204,8 @@ int image_open(const char *path, struct image *im, char *why, size_t n)
             kindling = &ph[i];
     if (!kindling || kindling->p_filesz < sizeof im->header)
         return refuse(why, n, "it is a program for Linux, not an image");
-    if (!read_at(im, &im->header, sizeof im->header, kindling->p_offset))
+    im->header_offset = kindling->p_offset;
+    if (!read_at(im, &im->header, sizeof im->header, im->header_offset))
         return refuse(why, n, "it is cut short");
     if (im->header.magic != IMAGE_MAGIC)
         return refuse(why, n, "its header is damaged");

@@ -33,6 +33,7 @@ struct image {
     uint64_t data_bytes;                    /* of writable segments, heap too */
     uint8_t *hot;                           /* header.hot_bytes; NULL: not known */
     struct image_header header;
+    uint64_t header_offset;                 /* in the file */
 };
 
 /*

@@ -22,6 +22,7 @@
 
 #include "elfimage.h"
 #include "kindling.h"
+#include "seal.h"
 
 #define DEFAULT_SECONDS 60
 
@@ -263,6 +264,7 @@ size_t bake_image(const char *from, bool consume, const char *path,
         fail(EXIT_TOOL, "%s: the instance ended with status %d", what, status);
     if (info && info->flags & (GUEST_BAKE_KERNEL | GUEST_BAKE_APP))
         find_hot(temporary);
+    seal_image(temporary);
     if (fsync(fd) < 0 || fstat(fd, &st) < 0 || close(fd) < 0)
         fail(EXIT_TOOL, "cannot write %s: %s", path, strerror(errno));
     if (rename(temporary, path) < 0)

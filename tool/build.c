@@ -19,6 +19,7 @@
 
 #include "app.h"
 #include "beam.h"
+#include "seal.h"
 #include "tree.h"
 
 #define ROOT "/otp"
@@ -532,6 +533,7 @@ static size_t write_image(struct build *b, const char *path)
     on_fail_remove(temporary);
     fchmod(fd, 0644);           /* whatever the umask */
     write_all(fd, path, out.p, out.n);
+    seal_image(temporary);
     if (fsync(fd) < 0 || close(fd) < 0)
         fail(EXIT_TOOL, "cannot write %s: %s", path, strerror(errno));
     if (rename(temporary, path) < 0)

@@ -10,6 +10,7 @@
 
 #include "elfimage.h"
 #include "kindling.h"
+#include "seal.h"
 #include "view.h"
 
 static const char help[] =
@@ -17,7 +18,7 @@ static const char help[] =
 "\n"
 "Says what an image holds: its hash, how it starts, what it needs, and how large\n"
 "its parts are. --inputs lists every file with its SHA-256, --licences the\n"
-"licences of what was built in.\n"
+"licences of what was built in. A damaged image is refused: every byte is checked.\n"
 "\n"
 "  kindling info hello.img\n"
 "  kindling info --inputs hello.img | grep hello\n";
@@ -95,6 +96,9 @@ int info_main(int argc, char **argv)
         fail(EXIT_TOOL, "cannot say: name one image; see `kindling info --help`");
     if (image_open(argv[optind], &im, why, sizeof why) < 0)
         fail(EXIT_IMAGE, "cannot read %s: %s", argv[optind], why);
+    if (!seal_intact(&im, argv[optind]))
+        fail(EXIT_IMAGE, "cannot trust %s: it is damaged, not what was built; build or "
+             "copy it again", argv[optind]);
     h = &im.header;
     tree = h->tree_bytes > 0;
     if (tree && view_open(&v, &im) < 0)

@@ -21,7 +21,7 @@
 #ifndef ABI_IMAGE_H
 #define ABI_IMAGE_H
 
-#define IMAGE_VERSION   2
+#define IMAGE_VERSION   3
 #define PT_KINDLING     0x6b4c494e      /* in PT_LOOS..PT_HIOS */
 #define IMAGE_MAGIC     0x0047464f4b4c4e49
 
@@ -53,6 +53,7 @@ struct image_header {
     uint64_t tree;              /* address; 0: none */
     uint64_t tree_bytes;
     uint8_t id[32];             /* SHA-256 over all inputs */
+    uint8_t digest[32];         /* SHA-256 over the file, these bytes as zeros */
 
     /* Paths in the tree; 0: none. Offsets into `text`. */
     uint32_t args;              /* argc strings: the command line of the VM */
