@@ -34,9 +34,17 @@ check-ling: $(LING) $(T_BEAM)
 	$(LING) -noshell -pa $(T_OUT) -eval 'test:run($(T_LIST))'
 	$(LING) +JIT false -noshell -pa $(T_OUT) -eval 'test:run($(T_LIST))'
 
-## check-san   the behaviour tests with the sanitizers (make SAN=1 alone builds it)
+## check-san   the C and behaviour tests with the sanitizers (make SAN=1 alone builds it)
 check-san:
-	$(MAKE) SAN=1 check-ling
+	$(MAKE) SAN=1 check-c check-ling check-nomem
+
+# A program, with each allocation failing in turn.
+NOMEM_EVERY   := 2000
+NOMEM_SAMPLES := 200
+check-nomem: $(LING)
+	@mkdir -p $(T_OUT)
+	erlc -o $(T_OUT) test/nomem/nomem.erl
+	$(PYTHON) test/nomem/run.py $(LING) $(T_OUT) $(NOMEM_EVERY) $(NOMEM_SAMPLES)
 
 ## check-web   examples/web on stock erl and on ling, and a client outside
 WEB_ARGS := -noshell -pa $(EX)/web/ebin -web port 0 -web address '{127,0,0,1}' -run web_app run
@@ -101,7 +109,7 @@ check-repro: kindling examples
 	    -q -o ../b.img --run hello_app run other
 	cmp build/repro/a.img build/repro/b.img
 
-.PHONY: check-bake check-repro check-coverage check-badarg check-san
+.PHONY: check-bake check-repro check-coverage check-badarg check-san check-nomem
 .PHONY: check-web check check-stock check-ling check-images check-compile check-long
 include test/c/c.mk
 include test/otp/otp.mk

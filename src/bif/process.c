@@ -10,6 +10,7 @@
 #include "io/port.h"
 #include "op/code.h"
 #include "vm/gc.h"
+#include "vm/heaplimit.h"
 #include "vm/link.h"
 #include "vm/map.h"
 #include "vm/names.h"
@@ -723,12 +724,16 @@ BIF(erts_internal, garbage_collect, 1)
 /* Collect a process that is not running, or at its next boundary. */
 static void collect(struct proc *of, bool major)
 {
+    int err;
+
     of->heap.want_gc = true;
     of->heap.want_full |= major;
     if (of == vm.sched->p || (of->flags & PF_HIBERNATED))
         return;
-    if (gc_collect(of, 0, of->arg, of->live) < 0)
+    if ((err = gc_collect(of, 0, of->arg, of->live)) < 0) {
+        heap_refused(of, err);
         proc_exit_signal(of, of->id, am_kill, false);
+    }
 }
 
 static void task_answer(struct proc *p, term type, term id, term result)

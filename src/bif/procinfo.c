@@ -14,6 +14,7 @@
 #include "vm/binary.h"
 #include "vm/exc.h"
 #include "vm/gc.h"
+#include "vm/heaplimit.h"
 #include "vm/link.h"
 #include "vm/node.h"
 #include "vm/ops.h"
@@ -240,27 +241,12 @@ static term gc_settings(struct proc *p, const struct proc *q)
 
 static term gc_info(struct proc *p, const struct proc *q)
 {
-    const struct heap *h = &q->heap;
-    const struct {
-        term key;
-        size_t value;
-    } items[] = {
-        {am_old_heap_block_size, old_block_words(q)},
-        {am_heap_block_size, block_words(q)},
-        {am_mbuf_size, mbuf_words(q)},
-        {am_recent_size, (size_t)(h->high_water - h->heap)},
-        {am_stack_size, (size_t)(h->hend - h->stop)},
-        {am_old_heap_size, h->old_heap ? (size_t)(h->old_htop - h->old_heap) : 0},
-        {am_heap_size, (size_t)(h->htop - h->heap)},
-        {am_bin_vheap_size, h->off.vheap_words},
-        {am_bin_vheap_block_size, h->bin_vheap_limit},
-        {am_bin_old_vheap_size, h->old_off.vheap_words},
-        {am_bin_old_vheap_block_size, h->bin_old_vheap_limit},
-    };
+    struct heap_fact f[HEAP_FACTS];
     term list = TERM_NIL;
 
-    for (size_t i = sizeof items / sizeof *items; i-- > 0;)
-        list = build_item(p, items[i].key, size_term(p, items[i].value), list);
+    heap_facts(q, mbuf_words(q), f);
+    for (size_t i = HEAP_FACTS; i-- > 0;)
+        list = build_item(p, f[i].key, size_term(p, f[i].value), list);
     return list;
 }
 

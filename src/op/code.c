@@ -14,6 +14,7 @@
 #include "vm/atom.h"
 #include "vm/bitsyntax.h"
 #include "vm/gc.h"
+#include "vm/heaplimit.h"
 #include "vm/vm.h"
 
 bool code_native;
@@ -205,7 +206,10 @@ enum run_end code_run(struct sched *S, struct proc *p)
     S->reds_kept = 0;
     if (p->heap.want_gc) {
         p->need_words = 0;
-        if (gc_collect(p, 0, p->arg, p->live) < 0) {
+        int err = gc_collect(p, 0, p->arg, p->live);
+
+        if (err < 0) {
+            heap_refused(p, err);
             p->exit_reason = am_killed;
             return RUN_EXIT;
         }

@@ -6,6 +6,7 @@
 #include "op/slow.h"
 #include "vm/exc.h"
 #include "vm/gc.h"
+#include "vm/heaplimit.h"
 #include "vm/atom.h"
 #include "vm/vm.h"
 
@@ -36,12 +37,14 @@ code_ptr cold_gc(struct sched *S)
 {
     struct proc *p = S->p;
     size_t words = S->gc_bytes / sizeof(term);
+    int err;
 
     if (p->need_words > words)
         words = p->need_words;
     p->need_words = 0;
     p->reds_left = (int32_t)(S->fcalls + S->reds_kept);
-    if (gc_collect(p, words, S->x, S->live) < 0) {
+    if ((err = gc_collect(p, words, S->x, S->live)) < 0) {
+        heap_refused(p, err);
         proc_exit_self(p, am_killed);
         return leave(S, RUN_EXIT);
     }

@@ -25,12 +25,12 @@ struct refbin *refbin_try_new(size_t size)
     return b;
 }
 
-struct refbin *refbin_new(size_t size)
+struct refbin *refbin_new_in(size_t size, const char *caller)
 {
     struct refbin *b = refbin_try_new(size);
 
     if (!b)
-        vm_fatal(EXIT_NO_MEMORY, "out of memory: %zu bytes for binaries", size);
+        vm_no_memory(size, "a binary", caller);
     return b;
 }
 

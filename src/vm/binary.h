@@ -27,7 +27,8 @@ struct refbin {
     void (*free)(struct refbin *b);  /* NULL: vm_free; else resource, mapped ... */
     uint8_t data[] __attribute__((aligned(16)));
 };
-struct refbin *refbin_new(size_t size);         /* count 1; never NULL */
+#define refbin_new(size) refbin_new_in(size, __func__)  /* count 1; never NULL */
+struct refbin *refbin_new_in(size_t size, const char *caller);
 struct refbin *refbin_try_new(size_t size);     /* or NULL */
 static inline void refbin_get(struct refbin *b)
 {

@@ -308,7 +308,7 @@ void ets_heir_set(struct ets_table *t, term heir, term data)
         return;
     t->heir_data = ets_obj_new(t, &data, 1);
     if (!t->heir_data)
-        vm_fatal(EXIT_NO_MEMORY, "out of memory: an ETS table's heir data");
+        vm_no_memory(term_size(data) * sizeof(term), "an ETS table's heir data", __func__);
     t->heir = heir;
 }
 

@@ -74,7 +74,7 @@ void ets_hash_init(struct ets_table *t)
     h->buckets = h->base;
     h->mask = h->base - 1;
     if (!segment_add(t, 0, h->base))
-        vm_fatal(EXIT_NO_MEMORY, "out of memory: an ETS table");
+        vm_no_memory(h->base * sizeof(struct ets_obj *), "an ETS table", __func__);
 }
 
 /* One bucket more: split the one it shares its objects with. */

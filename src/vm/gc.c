@@ -20,7 +20,7 @@
  */
 #include "vm/gc.h"
 #include "vm/binary.h"
-#include "vm/heap.h"
+#include "vm/heaplimit.h"
 #include "vm/roots.h"
 
 #include <errno.h>
@@ -360,13 +360,6 @@ static void frags_release(struct gc *g, struct offheap *young,
     h->frag_vheap_words = 0;
 }
 
-/* max_heap_size counts both spaces and the old heap, as OTP does. */
-static bool over_limit(struct proc *p, size_t words)
-{
-    return p->heap.max_words && words > p->heap.max_words &&
-           (p->flags & PF_MAX_HEAP_KILL);
-}
-
 /* Make `need` words free after a collection, and shrink what is too large. */
 static int fit(struct gc *g, size_t need, bool minor)
 {
@@ -420,9 +413,9 @@ static int full(struct gc *g, size_t need)
     size_t stack = h->hend - h->stop;
     size_t size = grown(h, used + stack + HEAP_RESERVE);
 
-    if (over_limit(g->p, used + (h->old_hend - h->old_htop) +
-                             (h->hend - h->htop) + size))
-        return -ENOMEM;
+    if (!heap_limit_allows(g->p, used + (h->old_hend - h->old_htop) +
+                                     (h->hend - h->htop) + size))
+        return -E2BIG;
     if (!new_block(g, size))
         return -ENOMEM;
     visit_roots(g, range_full);
@@ -460,12 +453,12 @@ static int minor(struct gc *g, size_t need)
                                   : 0;
     term *promoted_from;
 
-    if (over_limit(g->p, used + (h->hend - h->htop) + old_size + size))
-        return -ENOMEM;
     if (h->old_heap ? mature > (size_t)(h->old_hend - h->old_htop) ||
                           h->old_off.vheap_words >= h->bin_old_vheap_limit
                     : false)
         return 1;
+    if (!heap_limit_allows(g->p, used + (h->hend - h->htop) + old_size + size))
+        return -E2BIG;
     if (!h->old_heap && mature) {
         h->old_heap = vm_try_alloc(ALLOC_PROC, old_size * sizeof(term));
         if (!h->old_heap)
@@ -547,8 +540,9 @@ int gc_hibernate(struct proc *p)
 
     if (result < 0)
         return result;
-    return young_resize(&g, h->htop - h->heap + (h->hend - h->stop) +
-                                HEAP_RESERVE);
+    /* Without memory for a smaller block the larger one serves as well. */
+    (void)young_resize(&g, h->htop - h->heap + (h->hend - h->stop) + HEAP_RESERVE);
+    return 0;
 }
 
 #ifndef NDEBUG

@@ -16,9 +16,9 @@
 
 /*
  * Collect so that `words` are free at htop (HEAP_RESERVE beyond those is
- * implied). roots[0..n) are updated. Returns 0, or -ENOMEM when memory or
- * max_heap_size does not allow it: the heap is sound, and the caller ends the
- * process. Frees p->heap.mbuf.
+ * implied). roots[0..n) are updated. Returns 0, or -ENOMEM without memory, or
+ * -E2BIG when max_heap_size does not allow it: the heap is sound, and the caller
+ * ends the process (heaplimit.h). Frees p->heap.mbuf.
  */
 int gc_collect(struct proc *p, size_t words, term *roots, size_t n);
 /* The same, everything, whatever the generation. */

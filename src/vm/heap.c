@@ -21,6 +21,11 @@ enum { MBUF_MIN = 64, MBUF_MAX_SLACK = 65536 };
 /* OTP's: 32 Ki words on its golden-ratio steps (erlang:system_info). */
 #define VHEAP_MIN 46422
 
+static _Noreturn void no_term(size_t words, const char *caller)
+{
+    vm_no_memory(words <= WORDS_LIMIT ? words * sizeof(term) : SIZE_MAX, "a term", caller);
+}
+
 struct mbuf *mbuf_try_new(size_t words)
 {
     struct mbuf *m;
@@ -33,14 +38,12 @@ struct mbuf *mbuf_try_new(size_t words)
     return m;
 }
 
-struct mbuf *mbuf_new(size_t words)
+struct mbuf *mbuf_new_in(size_t words, const char *caller)
 {
-    struct mbuf *m;
+    struct mbuf *m = mbuf_try_new(words);
 
-    if (words > WORDS_LIMIT)
-        vm_fatal(EXIT_NO_MEMORY, "out of memory: %zu words for a term", words);
-    m = vm_alloc(ALLOC_PROC, sizeof *m + words * sizeof(term));
-    *m = (struct mbuf){.size = words};
+    if (!m)
+        no_term(words, caller);
     return m;
 }
 
@@ -139,12 +142,12 @@ term *heap_alloc_big(struct proc *p, size_t words)
     return words > WORDS_LIMIT ? NULL : frag_alloc(h, words);
 }
 
-term *heap_alloc(struct proc *p, size_t words)
+term *heap_alloc_in(struct proc *p, size_t words, const char *caller)
 {
     term *at = heap_alloc_big(p, words);
 
     if (unlikely(!at))
-        vm_fatal(EXIT_NO_MEMORY, "out of memory: %zu words for a term", words);
+        no_term(words, caller);
     return at;
 }
 

@@ -74,7 +74,8 @@ struct heap {
  * collects, never NULL (memory out ends the VM; sizes a program chose go
  * through heap_alloc_big). Words not used must be given back by heap_trim().
  */
-term *heap_alloc(struct proc *p, size_t words);
+#define heap_alloc(p, words) heap_alloc_in(p, words, __func__)
+term *heap_alloc_in(struct proc *p, size_t words, const char *caller);
 /* The same, but NULL if that much can't be had: the caller says system_limit. */
 term *heap_alloc_big(struct proc *p, size_t words);
 /* Give back what lies between end and the end of the latest allocation. */
@@ -99,7 +100,8 @@ static inline size_t heap_free_words(const struct heap *h)
  * the process's own; an mbuf that never gets attached is freed by mbuf_free,
  * which drops the references of its off-heap objects.
  */
-struct mbuf *mbuf_new(size_t words);        /* used = 0; never NULL */
+#define mbuf_new(words) mbuf_new_in(words, __func__)    /* used = 0; never NULL */
+struct mbuf *mbuf_new_in(size_t words, const char *caller);
 struct mbuf *mbuf_try_new(size_t words);    /* or NULL */
 void mbuf_free(struct mbuf *m);             /* and what follows it */
 void heap_attach(struct proc *p, struct mbuf *m);

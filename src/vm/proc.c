@@ -14,6 +14,7 @@
 #include "vm/names.h"
 #include "vm/ops.h"
 #include "vm/pdict.h"
+#include "vm/print.h"
 #include "vm/renew.h"
 #include "vm/roots.h"
 #include "vm/sched.h"
@@ -322,6 +323,19 @@ static void proc_free(struct proc *p)
     vm_free(p);
 }
 
+/* init and the processes that serve the VM can't be missed: as OTP, end it. */
+static _Noreturn void system_process_died(struct proc *p)
+{
+    struct text t;
+
+    text_init(&t);
+    text_printf(&t, "System process ");
+    text_term(&t, p->id, 0);
+    text_printf(&t, " terminated: ");
+    text_term(&t, p->exit_reason, 0);
+    vm_fatal(1, "%.*s", (int)t.n, t.s);
+}
+
 bool proc_exit_continue(struct proc *p, int32_t *reds)
 {
     struct exit_work *w = p->exit_work;
@@ -331,6 +345,8 @@ bool proc_exit_continue(struct proc *p, int32_t *reds)
         w = p->exit_work = vm_zalloc(ALLOC_PROC, sizeof *w);
         if (p->exit_reason == THE_NON_VALUE)
             p->exit_reason = am_normal;
+        if (p->flags & PF_SYSTEM)
+            system_process_died(p);
         recv_timer_cancel(p);
     }
     while (*reds > 0) {

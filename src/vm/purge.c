@@ -12,6 +12,7 @@
 #include "vm/atom.h"
 #include "vm/binary.h"
 #include "vm/gc.h"
+#include "vm/heaplimit.h"
 #include "vm/link.h"
 #include "vm/map.h"
 #include "vm/msg.h"
@@ -271,6 +272,7 @@ static void copy_messages(struct move *m, struct proc *p)
 
 void purge_copy_literals(struct proc *p)
 {
+    int err;
     struct literal_area *a = vm.purge->leaving;
     struct move m = { .start = (uintptr_t)a->start,
                       .bytes = (uintptr_t)a->end - (uintptr_t)a->start };
@@ -284,8 +286,11 @@ void purge_copy_literals(struct proc *p)
     heap_attach(p, f);
     move_process(&m, p);
     p->heap.want_gc = p->heap.want_full = true;
-    if (p != vm.sched->p && p->state != PROC_EXITING &&
-        gc_full(p, 0, p->arg, p->live) < 0)
+    if (p == vm.sched->p || p->state == PROC_EXITING)
+        return;
+    if ((err = gc_full(p, 0, p->arg, p->live)) < 0) {
         /* Beyond max_heap_size, say. The copies are whole all the same. */
+        heap_refused(p, err);
         proc_exit_signal(p, p->id, am_kill, false);
+    }
 }

@@ -13,6 +13,7 @@
 #include "os/os.h"
 #include "vm/atom.h"
 #include "vm/gc.h"
+#include "vm/heaplimit.h"
 #include "vm/log.h"
 #include "vm/timer.h"
 
@@ -83,6 +84,8 @@ static int32_t run_exit(struct proc *p)
 /* p called hibernate/3, with nothing in its queue or it goes on at once. */
 static void hibernate(struct proc *p)
 {
+    int err;
+
     msg_rewind(p);
     p->exc.kind = EXC_NONE;
     if (p->msgq.first) {
@@ -91,8 +94,10 @@ static void hibernate(struct proc *p)
         return;
     }
     p->state = PROC_WAITING;
-    if (gc_hibernate(p) < 0)
+    if ((err = gc_hibernate(p)) < 0) {
+        heap_refused(p, err);
         proc_exit_signal(p, p->id, am_kill, false);
+    }
 }
 
 /* A slice of p. Returns the reductions it cost; p may be gone. */

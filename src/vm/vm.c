@@ -14,10 +14,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#define TRY_LEAST ((size_t)1 << 20)
+
 #ifdef STRESS
-struct vm vm = {.slice_reds = 1, .stress_gc = true};
+struct vm vm = {.slice_reds = 1, .stress_gc = true, .try_least = TRY_LEAST};
 #else
-struct vm vm = {.slice_reds = 4000};
+struct vm vm = {.slice_reds = 4000, .try_least = TRY_LEAST};
 #endif
 
 struct block {
@@ -31,6 +33,8 @@ void vm_stress(const char *what)
     vm.stress_gc = what && strstr(what, "gc");
     if (what && strstr(what, "reds"))
         vm.slice_reds = 1;
+    if (what && (what = strstr(what, "fail=")))
+        vm.fail_alloc_at = strtoull(what + strlen("fail="), NULL, 10);
 }
 
 static const char *const kind_name[ALLOC_KINDS] = {
@@ -50,10 +54,9 @@ static inline bool too_large(size_t bytes)
     return bytes > PTRDIFF_MAX - sizeof(struct block);
 }
 
-static _Noreturn void out_of_memory(enum alloc_kind kind, size_t bytes)
+_Noreturn void vm_no_memory(size_t bytes, const char *what, const char *caller)
 {
-    vm_fatal(EXIT_NO_MEMORY, "out of memory: %zu bytes for %s", bytes,
-             kind_name[kind]);
+    vm_fatal(EXIT_NO_MEMORY, "out of memory: %zu bytes for %s, in %s", bytes, what, caller);
 }
 
 static void *block_give(struct block *b, enum alloc_kind kind, size_t bytes)
@@ -64,48 +67,29 @@ static void *block_give(struct block *b, enum alloc_kind kind, size_t bytes)
     return b + 1;
 }
 
-void *vm_try_alloc(enum alloc_kind kind, size_t bytes)
+static void *block_try(enum alloc_kind kind, size_t bytes, bool zeroed)
 {
     struct block *b;
 
     if (must_fail() || too_large(bytes))
         return NULL;
-    b = malloc(sizeof *b + bytes);
+    b = zeroed ? calloc(1, sizeof *b + bytes) : malloc(sizeof *b + bytes);
     return b ? block_give(b, kind, bytes) : NULL;
 }
 
-void *vm_alloc(enum alloc_kind kind, size_t bytes)
-{
-    void *p = vm_try_alloc(kind, bytes);
-
-    if (unlikely(!p))
-        out_of_memory(kind, bytes);
-    return p;
-}
-
-void *vm_zalloc(enum alloc_kind kind, size_t bytes)
+static void *block_resize(void *p, size_t bytes)
 {
     struct block *b;
+    enum alloc_kind kind;
+    size_t before;
 
-    if (must_fail() || too_large(bytes))
-        out_of_memory(kind, bytes);
-    b = calloc(1, sizeof *b + bytes);
-    if (!b)
-        out_of_memory(kind, bytes);
-    return block_give(b, kind, bytes);
-}
-
-void *vm_try_realloc(void *p, size_t bytes)
-{
     if (!p)
-        return vm_try_alloc(ALLOC_SYSTEM, bytes);
-
-    struct block *b = (struct block *)p - 1;
-    enum alloc_kind kind = b->kind;
-    size_t before = b->bytes;
-
+        return block_try(ALLOC_SYSTEM, bytes, false);
     if (must_fail() || too_large(bytes))
         return NULL;
+    b = (struct block *)p - 1;
+    kind = b->kind;
+    before = b->bytes;
     b = realloc(b, sizeof *b + bytes);
     if (!b)
         return NULL;
@@ -113,13 +97,47 @@ void *vm_try_realloc(void *p, size_t bytes)
     return block_give(b, kind, bytes);
 }
 
-void *vm_realloc(void *p, size_t bytes)
+/* What became of a request: p, or NULL for one of at least `least` bytes. */
+static inline void *answer(void *p, size_t least, enum alloc_kind kind, size_t bytes,
+                           const char *caller)
 {
-    void *q = vm_try_realloc(p, bytes);
+    if (unlikely(!p) && bytes < least)
+        vm_no_memory(bytes, kind_name[kind], caller);
+    return p;
+}
 
-    if (unlikely(!q))
-        out_of_memory(p ? ((struct block *)p - 1)->kind : ALLOC_SYSTEM, bytes);
-    return q;
+static enum alloc_kind kind_of(const void *p)
+{
+    return p ? ((const struct block *)p - 1)->kind : ALLOC_SYSTEM;
+}
+
+void *vm_alloc_in(enum alloc_kind kind, size_t bytes, const char *caller)
+{
+    return answer(block_try(kind, bytes, false), SIZE_MAX, kind, bytes, caller);
+}
+
+void *vm_zalloc_in(enum alloc_kind kind, size_t bytes, const char *caller)
+{
+    return answer(block_try(kind, bytes, true), SIZE_MAX, kind, bytes, caller);
+}
+
+void *vm_try_alloc_in(enum alloc_kind kind, size_t bytes, const char *caller)
+{
+    return answer(block_try(kind, bytes, false), vm.try_least, kind, bytes, caller);
+}
+
+void *vm_realloc_in(void *p, size_t bytes, const char *caller)
+{
+    enum alloc_kind kind = kind_of(p);
+
+    return answer(block_resize(p, bytes), SIZE_MAX, kind, bytes, caller);
+}
+
+void *vm_try_realloc_in(void *p, size_t bytes, const char *caller)
+{
+    enum alloc_kind kind = kind_of(p);
+
+    return answer(block_resize(p, bytes), vm.try_least, kind, bytes, caller);
 }
 
 void vm_free(void *p)

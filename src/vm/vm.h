@@ -26,17 +26,29 @@ enum alloc_kind {
     ALLOC_KINDS,
 };
 
-void *vm_alloc(enum alloc_kind kind, size_t bytes);
-void *vm_try_alloc(enum alloc_kind kind, size_t bytes);
-void *vm_zalloc(enum alloc_kind kind, size_t bytes);    /* zeroed */
-/* Grow or shrink; the old block is freed unless this ends the VM. */
-void *vm_realloc(void *p, size_t bytes);
-void *vm_try_realloc(void *p, size_t bytes);            /* NULL: p is as before */
+/*
+ * Without memory the VM ends in one line naming size, kind and caller. The try_
+ * forms say NULL instead for a large block (a block to resize is then as before):
+ * who asked for it gets system_limit, or dies. Where not even vm.try_least bytes
+ * are left, nobody can go on.
+ */
+#define vm_alloc(kind, bytes) vm_alloc_in(kind, bytes, __func__)
+#define vm_zalloc(kind, bytes) vm_zalloc_in(kind, bytes, __func__)  /* zeroed */
+#define vm_realloc(p, bytes) vm_realloc_in(p, bytes, __func__)
+#define vm_try_alloc(kind, bytes) vm_try_alloc_in(kind, bytes, __func__)
+#define vm_try_realloc(p, bytes) vm_try_realloc_in(p, bytes, __func__)
+void *vm_alloc_in(enum alloc_kind kind, size_t bytes, const char *caller);
+void *vm_zalloc_in(enum alloc_kind kind, size_t bytes, const char *caller);
+void *vm_realloc_in(void *p, size_t bytes, const char *caller);
+void *vm_try_alloc_in(enum alloc_kind kind, size_t bytes, const char *caller);
+void *vm_try_realloc_in(void *p, size_t bytes, const char *caller);
 void vm_free(void *p);                                  /* NULL is fine */
 size_t vm_allocated(enum alloc_kind kind);              /* bytes */
 
 /* End the VM: a broken promise of ours (134). One line, then a crash report. */
 _Noreturn void vm_bug(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+/* End the VM: no memory for `bytes` more. One line. */
+_Noreturn void vm_no_memory(size_t bytes, const char *what, const char *caller);
 /* End the VM: the world can't give what is needed (status). One line. */
 _Noreturn void vm_fatal(int status, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
@@ -87,6 +99,7 @@ struct vm {
     bool stress_gc;                     /* collect at every reserve */
     int32_t slice_reds;                 /* reductions per slice: 4000, or 1 */
     uint64_t fail_alloc_at;             /* count down to a failing allocation */
+    size_t try_least;                   /* vm_try_alloc: 1 MiB */
 };
 
 extern struct vm vm;
@@ -94,7 +107,8 @@ extern struct vm vm;
 /*
  * Before anything else: give bugs their chance. what names how, as LING_STRESS
  * in the environment does: "gc", every heap test collects and tables start with
- * two slots; "reds", slices of one reduction. NULL: not at all.
+ * two slots; "reds", slices of one reduction; "fail=N", the Nth allocation
+ * fails. NULL: not at all.
  */
 void vm_stress(const char *what);
 

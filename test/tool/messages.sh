@@ -184,6 +184,17 @@ done
 for image in text empty cut1 cut2 version magic; do
     refused 126 "$image.img: " "$kindling" info in/$image.img
 done
+# One byte of a whole image, wherever it lies; no start pays for looking.
+"$kindling" info in/fine.img > stdout 2> stderr && [ ! -s stderr ] && good ||
+    bad "info of a good image: $(cat stderr)"
+bytes=$(wc -c < in/fine.img)
+for part in 3 5 7 9; do
+    cp in/fine.img in/byte.img
+    dd if=in/fine.img bs=1 skip=$((bytes * part / 10)) count=1 2> stderr |
+        tr '\000-\377' '\001-\377\000' |
+        dd of=in/byte.img bs=1 seek=$((bytes * part / 10)) conv=notrunc 2> stderr
+    refused 126 'byte.img: it is damaged' "$kindling" info in/byte.img
+done
 refused 125 'on the moon: kvm, qemu or process' "$kindling" run --on "the moon" in/fine.img
 refused 125 'name an image' "$kindling" run
 refused 125 'arguments come after --' "$kindling" run in/fine.img 1
@@ -205,6 +216,14 @@ fi
 refused 1 'ling: .*/nowhere' env ERL_ROOTDIR=/nowhere "$ling" -noshell
 refused 1 'ling: .*in/none.args' "$ling" -args_file in/none.args
 refused 1 'ling: .*+frob' "$ling" +frob -noshell
+refused 1 'System process <0.0.0> terminated: killed' \
+    "$ling" -noshell -eval 'exit(whereis(init), kill).'
+# A process that wants all memory dies, ling goes on.
+hog="G = fun F(L) -> F([L, L, lists:seq(1, 1000)]) end,
+     {P, R} = spawn_monitor(fun() -> G([]) end),
+     receive {'DOWN', R, process, P, killed} -> halt(7) end."
+(ulimit -v 2000000 && exec "$ling" -noshell -eval "$hog") > stdout 2> stderr
+[ $? -eq 7 ] && good || bad "ling and a process that wants all memory: $(tail -3 stderr)"
 head -c 1000 "$top/build/test/test.beam" > in/test.beam
 cat > expression <<'EOF'
     {error, badfile} = code:load_abs("in/test"),
