@@ -20,8 +20,9 @@ $(T_OUT)/%.beam: test/erl/%.S test/asm.escript
 	@echo '  $@'; escript test/asm.escript $< $(T_OUT)
 
 ## check       all tests that finish in minutes (T=module for one of test/erl)
-check: check-c check-stock check-ling check-web check-coverage check-badarg check-images check-bare \
-    check-bake check-tool check-compile check-otp check-repro
+check: check-c check-stock check-ling check-nomem check-web check-coverage check-badarg \
+    check-images check-bare check-bake check-tool check-compile check-otp check-repro \
+    check-san check-fuzz
 
 check-stock: $(T_BEAM)
 	erl -noshell -pa $(T_OUT) -eval 'test:run($(T_LIST))'
@@ -72,7 +73,7 @@ check-bake: kindling
 check-compile: $(LING) kindling examples
 	test/compile.sh
 ## check-long  tests that take an hour: all of stdlib on an emulated processor ...
-check-long: check check-san stress check-fuzz
+check-long: check stress
 	test/bake/run.sh 10000
 	test/compile.sh all
 

@@ -262,7 +262,7 @@ static void mixed(void **state)
         assert_int_equal((num_compare(ta, tb) > 0) - (num_compare(ta, tb) < 0),
                          (a > b) - (a < b));
         __int128 prod;
-        if (!__builtin_mul_overflow(a, b, &prod) && prod != (__int128)1 << 127)
+        if (!__builtin_mul_overflow(a, b, &prod) && prod != (__int128)((unsigned __int128)1 << 127))
             is(num_mul(p, ta, tb), prod);
         t_proc_free(p);
     }
