@@ -7,7 +7,7 @@ examples: $(EX)/hello/.done $(EX)/compile/.done $(EX)/web/.done
 
 $(EX)/%/.done: examples/%/src/*.erl examples/%/src/*.app.src
 	@mkdir -p $(EX)/$*/ebin
-	erlc -o $(EX)/$*/ebin $(filter %.erl,$^)
+	erlc +deterministic -o $(EX)/$*/ebin $(filter %.erl,$^)
 	for a in $(filter %.app.src,$^); do cp $$a $(EX)/$*/ebin/$$(basename $$a .src); done
 	$(EX_$*)
 	@touch $@

@@ -3,7 +3,8 @@
 HOST_MUSL  := /usr/lib/x86_64-linux-musl
 HOST_LIB   := $(shell $(CC) -print-resource-dir)
 HOST_INC   := build/host/include
-HOST_CFLAGS := -std=gnu11 -O2 -g $(WARN) --target=x86_64-linux-musl -nostdinc \
+# Built in another directory it is the same.
+HOST_CFLAGS := -std=gnu11 -O2 -g "-ffile-prefix-map=$(CURDIR)=." $(WARN) --target=x86_64-linux-musl -nostdinc \
     -fno-stack-protector -fno-pie \
     -isystem $(HOST_LIB)/include -isystem /usr/include/x86_64-linux-musl \
     -isystem $(HOST_INC) -Iinclude -Itender -Itool

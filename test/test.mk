@@ -99,16 +99,9 @@ check-tool: $(LING) kindling examples $(T_BEAM)
 	test/tool/dist.sh dist/$(DIST).tar.gz
 .PHONY: check-tool
 
-# Two builds in different directories, time zones and umasks: equal bytes.
+# Two builds in different directories, time zones, users and umasks: equal bytes.
 check-repro: kindling examples
-	@rm -rf build/repro && mkdir -p "build/repro/a dir" build/repro/b
-	@cp -r $(EX)/hello "build/repro/a dir" && cp -r $(EX)/hello build/repro/b/other
-	@find build/repro/b -name '*.beam' -exec touch {} +
-	@cd "build/repro/a dir" && umask 077 && TZ=Asia/Tokyo ../../../bin/kindling build \
-	    -q -o ../a.img --run hello_app run hello
-	@cd build/repro/b && umask 0 && TZ=America/New_York LC_ALL=C ../../../bin/kindling build \
-	    -q -o ../b.img --run hello_app run other
-	cmp build/repro/a.img build/repro/b.img
+	test/repro.sh
 
 .PHONY: check-bake check-repro check-coverage check-badarg check-san check-nomem
 .PHONY: check-web check check-stock check-ling check-images check-compile check-long
