@@ -18,3 +18,4 @@ $(OBJ)/dep/zlib_nif.o: $(OTPSRC)/erts/emulator/nifs/common/zlib_nif.c
 
 include deps/pcre.mk
 include deps/ryu.mk
+include deps/lwip.mk

@@ -53,9 +53,9 @@ check-web: $(LING) examples
 	escript test/web.escript erl $(WEB_ARGS)
 	escript test/web.escript $(LING) $(WEB_ARGS)
 
-# The same in an image, which has no Unix processes to spawn, no network, no
-# devices, links or owners among its files, and loads no .so.
-T_HOSTED := port_spawn file_raw net_tcp net_udp $(patsubst test/erl/%.erl,%,$(wildcard test/erl/nif_*.erl))
+# The same in an image, which has no Unix processes to spawn, no devices, links
+# or owners among its files, and loads no .so.
+T_HOSTED := port_spawn file_raw $(patsubst test/erl/%.erl,%,$(wildcard test/erl/nif_*.erl))
 T_IMAGE_LIST := [$(subst $(space),$(comma),$(strip $(filter-out $(T_HOSTED),$(T_MODS))))]
 KVM := $(if $(wildcard /dev/kvm),kvm)
 $(T_OUT).img: $(T_BEAM) bin/kindling bin/tender bin/ling.elf bin/kindling.beam

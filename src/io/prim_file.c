@@ -477,12 +477,15 @@ NIF(prim_file, ipread_s32bu_p32bu_nif, 3)
 
 NIF(prim_file, get_handle_nif, 1)
 {
-    int fd;
+    int fd = -1;
 
+    /*
+     * Where there are no descriptors, still a binary: only what sendfile of a
+     * socket says (enotsup) makes file:sendfile/5 read and send by itself.
+     */
     FILE_OR_RETURN(f);
-    if (!f->fs->fd)
-        return io_error(p, ENOTSUP);
-    fd = f->fs->fd(f);
+    if (f->fs->fd)
+        fd = f->fs->fd(f);
     return binary_from(p, &fd, sizeof fd);
 }
 

@@ -60,6 +60,16 @@ void console_flush(void);
 /* When input or the time comes, or the instance is asked to end. */
 unsigned console_wait(uint64_t mono_ns, unsigned what);
 
+/*
+ * console.c: what else os_wait() asks and runs. main.c sets it to the stack's
+ * (net/lwip/stack.h), so that a program without one has no part of it.
+ */
+struct bare_poller {
+    uint64_t (*until)(uint64_t mono_ns);
+    void (*poll)(void);
+};
+extern const struct bare_poller *bare_poller;
+
 /* os.c: a deadline of ours as the gate counts; a builder's time goes on to it. */
 uint64_t bare_gate_ns(uint64_t mono_ns);
 void bare_pass_time(uint64_t mono_ns);

@@ -44,9 +44,12 @@ BARE_CHECK = @! llvm-objdump-19 -d --no-show-raw-insn $@ | \
     grep -wE '(syscall|sysenter|cpuid|int)[[:space:]]*$$' || { rm $@; exit 1; }
 
 # The VM: the sources of bin/ling but for what is Linux's.
-BARE_VM_SRC := $(filter-out src/fs/posix.c,$(VM_SRC)) src/os/bare/main.c
+# Its sockets are lwIP's.
+BARE_NET_SRC := $(wildcard src/net/lwip/*.c)
+BARE_LWIP_OBJ := $(patsubst %.c,$(BARE)/dep/lwip/%.o,$(LWIP_SRC))
+BARE_VM_SRC := $(filter-out src/fs/posix.c,$(VM_SRC)) src/os/bare/main.c $(BARE_NET_SRC)
 BARE_VM_OBJ := $(patsubst src/%,$(BARE)/%.o,$(BARE_VM_SRC)) \
-    $(BARE)/gen/bifs.gen.o $(patsubst $(OBJ)/%,$(BARE)/%,$(OP_OBJ) $(DEP_OBJ)) $(T1_OBJ)
+    $(BARE)/gen/bifs.gen.o $(patsubst $(OBJ)/%,$(BARE)/%,$(OP_OBJ) $(DEP_OBJ)) $(T1_OBJ) $(BARE_LWIP_OBJ)
 
 $(BARE_VM_OBJ): $(GEN)/atoms.gen.h $(GEN)/op.gen.h $(MUSL_OUT)/.headers $(BARE)/include/zlib.h
 $(BARE_VM_OBJ): BARE_CODE += -DNDEBUG -isystem $(BARE)/include
@@ -62,6 +65,11 @@ $(BARE)/dep/zlib_nif.o: $(OTPSRC)/erts/emulator/nifs/common/zlib_nif.c
 $(BARE)/dep/pcre/%.o: $(PCRE_GEN)/config.h $(PCRE_GEN)/pcre_exec_loop_break_cases.inc
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(BARE_CFLAGS) $(PCRE_CFLAGS) -c -o $@ $(PCRE_DIR)/$*.c
+$(BARE)/dep/lwip/%.o:
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(BARE_CFLAGS) $(LWIP_CFLAGS) -c -o $@ $(LWIP_DIR)/$*.c
+$(patsubst src/%,$(BARE)/%.o,$(BARE_NET_SRC)): BARE_CODE += $(LWIP_INC)
+$(BARE_LWIP_OBJ): src/net/lwip/lwipopts.h
 $(BARE)/dep/ryu/%.o:
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(BARE_CFLAGS) -w -c -o $@ $(RYU_SRC)/$*.c

@@ -30,6 +30,7 @@ static uint64_t last_look_ns;
 static uint64_t idle_ns;                /* spent waiting */
 static bool woken;
 void (*bare_never_ready)(const char *why);
+const struct bare_poller *bare_poller;
 static uint8_t actions[SIGNALS];
 
 static int64_t put(int fd, const char *s, size_t n)
@@ -185,6 +186,8 @@ void os_wait(uint64_t mono_ns)
         if (w->events & OS_WRITE)
             mono_ns = 0;
     }
+    if (bare_poller)
+        mono_ns = bare_poller->until(mono_ns);
     if (guest_info->flags & GUEST_BUILDING) {
         pass_time(mono_ns);
     } else if (mono_ns > 0 ||
@@ -200,6 +203,8 @@ void os_wait(uint64_t mono_ns)
             w->ready(w, events);
     }
     walk_next = NULL;
+    if (bare_poller)
+        bare_poller->poll();
 }
 
 /* One thread, and no signal handler runs in it. */

@@ -10,6 +10,7 @@
 
 #include "fs/memfs.h"
 #include "io/port.h"
+#include "net/lwip/stack.h"
 #include "op/code.h"
 #include "op/codemem.h"
 #include "os/bare/bare.h"
@@ -130,6 +131,8 @@ static void resumed(void)
     run();
 }
 
+static const struct bare_poller stack = {stack_until, stack_poll};
+
 int main(int argc, char **argv)
 {
     const void *tree = (const void *)image_header.tree;
@@ -138,6 +141,7 @@ int main(int argc, char **argv)
     if (!guest_info->code_bytes)
         code_interpret();
     bare_never_ready = never_ready;
+    bare_poller = &stack;
     boot_init();
     if (!memfs_init(image_header.tree_bytes ? tree : NULL, image_header.tree_bytes))
         vm_fatal(EXIT_IMAGE, "the image's files are damaged; build it again");

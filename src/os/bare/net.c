@@ -1,35 +1,23 @@
 /*
- * net.c - net_ops of an instance that has no network: no socket can be opened,
- * with the error that says so, enonet. What needs no socket fails the same way;
- * the rest is never called.
+ * net.c - the port of an instance: none yet.
  */
-#include "net/net.h"
+#include "net/link.h"
 
-#include <errno.h>
-
-static int no_network(struct net_sock **s, enum net_family family, enum net_type type)
+bool link_config(struct link_config *c)
 {
-    return -ENONET;
+    return false;
 }
-
-static int no_hostname(char *buf, size_t n)
+size_t link_rx(const uint8_t **frame)
 {
-    return -ENONET;
+    return 0;
 }
-
-static int no_service_port(const char *name, const char *protocol)
+void link_rx_done(void)
 {
-    return -ENONET;
 }
-
-static int no_service_name(int port, const char *protocol, char *buf, size_t n)
+uint8_t *link_tx(void)
 {
-    return -ENONET;
+    return NULL;
 }
-
-const struct net_ops net_ops = {
-    .open = no_network,
-    .hostname = no_hostname,
-    .service_port = no_service_port,
-    .service_name = no_service_name,
-};
+void link_tx_done(size_t bytes)
+{
+}

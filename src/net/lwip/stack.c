@@ -1,0 +1,292 @@
+/*
+ * stack.c - lwIP in an instance: its interfaces, its timers, and when it runs.
+ *
+ * Begun when the first socket is opened, so that an instance without pays
+ * nothing. Packets to ourselves are delivered in the operation that sent them,
+ * as Linux does; frames are taken in os_wait(), between slices.
+ *
+ * TCP's timers are counted in ticks. When no connection has anything
+ * under way the ticks need not be counted one by one: an idle instance sleeps
+ * for QUIET_MS and makes up for them then, or before anything is done.
+ */
+#include "net/lwip/stack.h"
+
+#include <string.h>
+
+#include "lwip/etharp.h"
+#include "lwip/ethip6.h"
+#include "lwip/icmp.h"
+#include "lwip/init.h"
+#include "lwip/ip4_frag.h"
+#include "lwip/ip6_frag.h"
+#include "lwip/nd6.h"
+#include "lwip/prot/tcp.h"
+#include "lwip/priv/tcp_priv.h"
+#include "lwip/timeouts.h"
+#include "lwip/udp.h"
+#include "lwip/sys.h"
+#include "net/link.h"
+#include "net/lwip/hooks.h"
+#include "net/lwip/sock.h"
+#include "netif/ethernet.h"
+#include "os/os.h"
+#include "vm/md5.h"
+
+#define TICK_MS TCP_TMR_INTERVAL
+#define QUIET_MS 5000
+#define SLOW_MS 1000            /* of ARP, neighbours, fragments */
+#define AWAKE_MS 10000          /* they run so long after the latest frame */
+#define FRAMES_MAX 64           /* a poll */
+
+static bool begun, has_link;
+static uint64_t generation;     /* of which secret and interface are */
+static uint8_t isn_secret[16];
+static struct netif eth;
+static bool quiet;              /* no connection needs its ticks on time */
+static u32_t tick_ms, slow_ms, frame_ms;
+
+u32_t sys_now(void)
+{
+    return (u32_t)(os_mono_ns() / 1000000);
+}
+
+uint32_t stack_random(void)
+{
+    uint32_t v;
+
+    os_entropy(&v, sizeof v);
+    return v;
+}
+
+_Noreturn void stack_broken(const char *why)
+{
+    os_abort(why);
+}
+
+/* RFC 6528: the clock, 4 us a step, plus what only we can reckon. */
+u32_t stack_isn(const ip_addr_t *local_ip, u16_t local_port, const ip_addr_t *remote_ip,
+                u16_t remote_port)
+{
+    struct md5 m;
+    uint8_t sum[16];
+    struct net_addr a, b;
+    uint32_t isn;
+
+    addr_from_ip(NET_INET6, local_ip, local_port, &a);
+    addr_from_ip(NET_INET6, remote_ip, remote_port, &b);
+    md5_init(&m);
+    md5_update(&m, isn_secret, sizeof isn_secret);
+    md5_update(&m, a.ip, 16);
+    md5_update(&m, b.ip, 16);
+    md5_update(&m, &local_port, sizeof local_port);
+    md5_update(&m, &remote_port, sizeof remote_port);
+    md5_final(&m, sum);
+    memcpy(&isn, sum, sizeof isn);
+    return isn + (u32_t)(os_mono_ns() / 4000);
+}
+
+/*
+ * ICMP's "port unreachable" about a datagram of ours (RFC 1122, 4.1.3.3), which
+ * lwIP passes on to nobody.
+ */
+int stack_sees_ip4(struct pbuf *p, struct netif *in)
+{
+    uint8_t b[60 + 8 + 60 + 8];
+    u16_t n = pbuf_copy_partial(p, b, sizeof b, 0);
+    unsigned head = (b[0] & 15u) * 4u, inner, udp;
+    ip_addr_t from = IPADDR4_INIT(0), to = IPADDR4_INIT(0);
+
+    if (n < 20 || b[0] >> 4 != 4 || b[9] != IP_PROTO_ICMP || head < 20 || n < head + 8u + 20u ||
+        b[head] != ICMP_DUR || b[head + 1] != ICMP_DUR_PORT)
+        return 0;
+    inner = head + 8;
+    udp = inner + (b[inner] & 15u) * 4u;
+    if (b[inner + 9] != IP_PROTO_UDP || udp < inner + 20 || n < udp + 4)
+        return 0;
+    memcpy(&ip_2_ip4(&from)->addr, b + inner + 12, 4);
+    memcpy(&ip_2_ip4(&to)->addr, b + inner + 16, 4);
+    datagram_refused(&from, (uint16_t)(b[udp] << 8 | b[udp + 1]), &to,
+                     (uint16_t)(b[udp + 2] << 8 | b[udp + 3]));
+    return 0;
+}
+
+/* ---- the interface ---- */
+
+static err_t eth_send(struct netif *n, struct pbuf *p)
+{
+    uint8_t *frame;
+
+    if (p->tot_len > LINK_FRAME_MAX)
+        return ERR_BUF;
+    frame = link_tx();
+    if (!frame)
+        return ERR_MEM;         /* TCP sends it later: run_timers() */
+    pbuf_copy_partial(p, frame, p->tot_len, 0);
+    link_tx_done(p->tot_len);
+    return ERR_OK;
+}
+
+static err_t eth_init(struct netif *n)
+{
+    n->name[0] = 'e';
+    n->name[1] = 't';
+    n->hwaddr_len = 6;
+    n->mtu = 1500;
+    n->output = etharp_output;
+    n->output_ip6 = ethip6_output;
+    n->linkoutput = eth_send;
+    n->flags = NETIF_FLAG_BROADCAST | NETIF_FLAG_ETHARP | NETIF_FLAG_ETHERNET;
+    return ERR_OK;
+}
+
+static void set_link(void)
+{
+    struct link_config c;
+    ip4_addr_t ip, mask, gateway;
+
+    if (has_link)
+        netif_remove(&eth);
+    has_link = link_config(&c);
+    if (!has_link)
+        return;
+    memcpy(&ip.addr, c.ip, 4);
+    memcpy(&mask.addr, c.mask, 4);
+    memcpy(&gateway.addr, c.gateway, 4);
+    memcpy(eth.hwaddr, c.mac, 6);
+    netif_add(&eth, &ip, &mask, &gateway, NULL, eth_init, ethernet_input);
+    memcpy(eth.hwaddr, c.mac, 6);
+    netif_create_ip6_linklocal_address(&eth, 1);
+    netif_ip6_addr_set_state(&eth, 0, IP6_ADDR_PREFERRED);
+    netif_set_default(&eth);
+    netif_set_link_up(&eth);
+    netif_set_up(&eth);         /* tells the others who we are (ARP) */
+}
+
+/* ---- timers ---- */
+
+/* Whether a connection waits for anything that time brings. */
+static bool any_busy(void)
+{
+    for (struct tcp_pcb *p = tcp_active_pcbs; p; p = p->next)
+        if ((p->state != ESTABLISHED && p->state != CLOSE_WAIT) || p->unsent || p->unacked ||
+            p->ooseq || p->refused_data || p->persist_backoff ||
+            p->flags & (TF_ACK_DELAY | TF_ACK_NOW | TF_CLOSEPEND | TF_NAGLEMEMERR | TF_FIN))
+            return true;
+    return false;
+}
+
+static void run_timers(void)
+{
+    u32_t now = sys_now();
+
+    if (!tcp_active_pcbs && !tcp_tw_pcbs) {
+        tick_ms = now;
+    } else if (now - tick_ms >= TICK_MS) {
+        for (; now - tick_ms >= TICK_MS; tick_ms += TICK_MS)
+            tcp_tmr();
+        quiet = !any_busy();
+    }
+    if (now - slow_ms >= SLOW_MS) {
+        slow_ms = now;
+        ip_reass_tmr();
+        ip6_reass_tmr();
+        etharp_tmr();
+        nd6_tmr();
+    }
+    tcp_txnow();                /* what did not fit into the ring before */
+}
+
+/* Something is about to happen: make up for the ticks first. */
+static void end_quiet(void)
+{
+    if (quiet)
+        run_timers();
+    quiet = false;
+}
+
+/* A copy of an instance has another address, and must not be guessed from it. */
+static void renew(void)
+{
+    if (generation == os_generation())
+        return;
+    generation = os_generation();
+    os_entropy(isn_secret, sizeof isn_secret);
+    set_link();
+    frame_ms = sys_now();
+}
+
+void stack_enter(void)
+{
+    if (!begun) {
+        begun = true;
+        generation = UINT64_MAX;
+        tick_ms = slow_ms = sys_now();
+        lwip_init();
+    }
+    renew();
+    end_quiet();
+}
+
+void stack_loop(void)
+{
+    netif_poll_all();
+}
+
+/* ---- os_wait() ---- */
+
+uint64_t stack_until(uint64_t mono_ns)
+{
+    u32_t now, ms = UINT32_MAX;
+    uint64_t until;
+    const uint8_t *frame;
+
+    if (!begun || mono_ns == 0)
+        return mono_ns;
+    if (generation != os_generation() || sock_any_active() || (has_link && link_rx(&frame)))
+        return 0;
+    now = sys_now();
+    if (tcp_active_pcbs || tcp_tw_pcbs) {
+        u32_t every = quiet ? QUIET_MS : TICK_MS, passed = now - tick_ms;
+
+        ms = passed < every ? every - passed : 0;
+    }
+    if (now - frame_ms < AWAKE_MS && has_link) {
+        u32_t passed = now - slow_ms, left = passed < SLOW_MS ? SLOW_MS - passed : 0;
+
+        ms = left < ms ? left : ms;
+    }
+    if (ms == UINT32_MAX)
+        return mono_ns;
+    until = os_mono_ns() + (uint64_t)ms * 1000000;
+    return until < mono_ns ? until : mono_ns;
+}
+
+static void take_frames(void)
+{
+    const uint8_t *frame;
+    size_t n;
+
+    for (int i = 0; i < FRAMES_MAX && (n = link_rx(&frame)) > 0; i++) {
+        struct pbuf *p = pbuf_alloc(PBUF_RAW, (u16_t)n, PBUF_RAM);
+
+        if (p)
+            pbuf_take(p, frame, (u16_t)n);
+        link_rx_done();
+        frame_ms = sys_now();
+        end_quiet();
+        if (p && eth.input(p, &eth) != ERR_OK)
+            pbuf_free(p);
+    }
+}
+
+void stack_poll(void)
+{
+    if (!begun)
+        return;
+    renew();
+    if (has_link)
+        take_frames();
+    stack_loop();
+    run_timers();
+    sock_run_ready();
+}
