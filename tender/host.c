@@ -149,6 +149,8 @@ void fill_info(struct tender *t, struct guest_info *gi, uint64_t gate)
     }
     if (t->opt.boot_times)
         gi->flags |= GUEST_BOOT_TIMES;
+    if (t->opt.net_fd >= 0)
+        gi->flags |= GUEST_HAS_NET;
     set_clock(t, gi);
     /* A builder gets neither time nor entropy: same input, same bytes. */
     if (t->opt.emit_fd >= 0) {

@@ -1,7 +1,8 @@
 /*
  * kvm.c - an instance on KVM, entered at CPL3 in its own page tables.
  *
- * Physical memory, one slot (and the window, a slot of its own behind it):
+ * Physical memory, one slot (and behind it the window, then the rings of the
+ * network, slots of their own):
  *
  *     0         null, ring-0 fault stubs, IDT, TSS, GDT, tables: ours
  *     1 MiB     shim (not loaded here)
@@ -61,7 +62,8 @@ struct vm {
     struct kvm_run *run;
     uint8_t *ram;
     uint64_t ram_bytes;
-    uint64_t window_pa, info_pa;
+    uint64_t window_pa, info_pa, net_pa;
+    void *net;                  /* the rings; NULL: no network */
     struct tables tables;
     uint64_t code_pa;
     uint64_t next_pa;           /* of the arena, not yet given */
@@ -132,6 +134,7 @@ static void lay_out(struct vm *v)
     v->next_pa = round_up(v->code_pa + code, GUEST_CHUNK);
     v->ram_bytes = v->next_pa + t->opt.mem_bytes;
     v->window_pa = round_up(v->ram_bytes, GUEST_CHUNK);
+    v->net_pa = v->window_pa + GUEST_CHUNK;
 
     /* 2 MiB aligned, so that the host can use large pages. */
     v->ram = mmap(NULL, v->ram_bytes + GUEST_CHUNK, PROT_READ | PROT_WRITE,
@@ -169,6 +172,8 @@ static void lay_out(struct vm *v)
     map_tables(v, base + GUEST_INFO, info_pa, t->info_bytes, PTE_P | PTE_U | PTE_NX);
     map_tables(v, base + GUEST_STACK, stack_pa, GUEST_STACK_SIZE, rw);
     map_tables(v, base + GUEST_WINDOW, v->window_pa, GUEST_WINDOW_SIZE, rw);
+    if (v->net)
+        map_tables(v, base + GUEST_NET, v->net_pa, GUEST_NET_SIZE, rw);
     fill_info(t, (struct guest_info *)t->info, base + GUEST_GATE);
     memcpy(v->ram + info_pa, t->info, t->info_bytes);
     {
@@ -344,10 +349,12 @@ static void set_up_memory(struct vm *v)
         {.slot = 0, .memory_size = v->ram_bytes, .userspace_addr = (uint64_t)v->ram},
         {.slot = 1, .guest_phys_addr = v->window_pa,
          .memory_size = GUEST_WINDOW_SIZE, .userspace_addr = (uint64_t)t->window},
+        {.slot = 2, .guest_phys_addr = v->net_pa, .memory_size = GUEST_NET_SIZE,
+         .userspace_addr = (uint64_t)v->net},
     };
     uint64_t hot = t->image.hot ? t->image.header.hot_fresh : HOT_ARENA, bit = 0;
 
-    for (int i = 0; i < 2; i++)
+    for (int i = 0; i < (v->net ? 3 : 2); i++)
         if (ioctl(v->vm, KVM_SET_USER_MEMORY_REGION, &slot[i]) < 0)
             failed(v, "KVM_SET_USER_MEMORY_REGION");
     for (int i = 0; i < t->image.segs; i++) {
@@ -438,17 +445,26 @@ static bool take_signals(struct vm *v)
 static int64_t serve_wait(struct vm *v, uint64_t deadline, uint64_t what)
 {
     const struct guest_info *gi = (const struct guest_info *)v->t->info;
-    struct pollfd pfd = {.fd = what & WAIT_INPUT ? 0 : -1, .events = POLLIN};
-    uint64_t now = guest_mono_ns(&gi->clock);
+    struct pollfd pfd[] = {
+        {.fd = what & WAIT_INPUT ? 0 : -1, .events = POLLIN},
+        {.fd = what & WAIT_NET ? v->t->opt.wake_fd : -1, .events = POLLIN},
+    };
+    uint64_t now = guest_mono_ns(&gi->clock), count = 1;
     uint64_t left = deadline > now ? deadline - now : 0;
     struct timespec t = {(time_t)(left / 1000000000), (long)(left % 1000000000)};
     int64_t is = 0;
 
+    if (what & WAIT_KICK && v->t->opt.kick_fd >= 0 &&
+        write(v->t->opt.kick_fd, &count, sizeof count) < 0)
+        count = 0;              /* it is readable already */
     /* A process with the window in hand can change it: seen is what counts. */
     if (v->told == (uint32_t)signals_seen &&
-        ppoll(&pfd, 1, deadline == UINT64_MAX ? NULL : &t, &wait_signals) > 0 &&
-        pfd.revents)
-        is |= WAIT_INPUT;
+        ppoll(pfd, 2, deadline == UINT64_MAX ? NULL : &t, &wait_signals) > 0) {
+        if (pfd[0].revents)
+            is |= WAIT_INPUT;
+        if (pfd[1].revents && read(v->t->opt.wake_fd, &count, sizeof count) > 0)
+            is |= WAIT_NET;
+    }
     if (v->told != (uint32_t)signals_seen) {
         v->told = (uint32_t)signals_seen;
         is |= WAIT_SIGNAL;
@@ -652,6 +668,8 @@ static void lock_down(struct vm *v)
     filter_allow(f, SYS_read, 1, (struct cond[]){COND_EQ(0, 0)});
     if (v->t->opt.go_fd >= 0)
         filter_allow(f, SYS_read, 1, (struct cond[]){COND_EQ(0, v->t->opt.go_fd)});
+    if (v->t->opt.wake_fd >= 0)
+        filter_allow(f, SYS_read, 1, (struct cond[]){COND_EQ(0, v->t->opt.wake_fd)});
     filter_allow(f, SYS_rt_sigreturn, 0, NULL);
     filter_allow(f, SYS_exit_group, 0, NULL);
     filter_allow(f, SYS_exit, 0, NULL);
@@ -699,6 +717,11 @@ int run_kvm(struct tender *t)
                      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (t->window == MAP_FAILED)
         failed(&v, "memory");
+    if (t->opt.net_fd >= 0) {
+        v.net = mmap(NULL, GUEST_NET_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, t->opt.net_fd, 0);
+        if (v.net == MAP_FAILED)
+            failed(&v, "the network");
+    }
     khz = ioctl(v.vm, KVM_GET_TSC_KHZ, 0);
     t->tsc_hz = khz > 0 ? (uint64_t)khz * 1000 : host_tsc_hz();
     raw_terminal(t);

@@ -16,7 +16,8 @@
 
 static const char usage[] =
     "usage: tender [--process] [--mem BYTES] [--boot-times] [--info-fd N]\n"
-    "              [--report-fd N] [--emit-fd N] [--go-fd N] [--start-tsc N] IMAGE\n"
+    "              [--report-fd N] [--emit-fd N] [--go-fd N] [--start-tsc N]\n"
+    "              [--net MEMORY,KICK,WAKE] IMAGE\n"
     "Runs one image; see tender(1). `kindling run` is what people use.\n";
 
 static uint64_t number(const char *name, const char *s, uint64_t max)
@@ -32,6 +33,16 @@ static uint64_t number(const char *name, const char *s, uint64_t max)
     return n;
 }
 
+/* Three descriptors: struct options. */
+static void parse_net(struct options *o, const char *s)
+{
+    int at = 0;
+
+    if (sscanf(s, "%d,%d,%d%n", &o->net_fd, &o->kick_fd, &o->wake_fd, &at) != 3 || s[at] ||
+        o->net_fd < 0 || o->kick_fd < 0 || o->wake_fd < 0)
+        die(EXIT_TOOL, "cannot take %s for --net: three descriptors are wanted", s);
+}
+
 static void read_options(struct options *o, int argc, char **argv)
 {
     static const struct option known[] = {
@@ -43,6 +54,7 @@ static void read_options(struct options *o, int argc, char **argv)
         {"emit-fd", required_argument, NULL, 'e'},
         {"go-fd", required_argument, NULL, 'g'},
         {"start-tsc", required_argument, NULL, 's'},
+        {"net", required_argument, NULL, 'n'},
         {"help", no_argument, NULL, 'h'},
         {NULL, 0, NULL, 0},
     };
@@ -58,6 +70,7 @@ static void read_options(struct options *o, int argc, char **argv)
         case 'e': o->emit_fd = (int)number("emit-fd", optarg, INT_MAX); break;
         case 'g': o->go_fd = (int)number("go-fd", optarg, INT_MAX); break;
         case 's': o->start_tsc = number("start-tsc", optarg, ULLONG_MAX); break;
+        case 'n': parse_net(o, optarg); break;
         case 'h': fputs(usage, stdout); exit(0);
         default: fputs(usage, stderr); exit(EXIT_TOOL);
         }
@@ -106,7 +119,8 @@ int main(int argc, char **argv)
     char why[200];
 
     t.opt = (struct options){
-        .info_fd = -1, .report_fd = -1, .emit_fd = -1, .go_fd = -1, .start_tsc = guest_tsc(),
+        .info_fd = -1, .report_fd = -1, .emit_fd = -1, .go_fd = -1,
+        .net_fd = -1, .kick_fd = -1, .wake_fd = -1, .start_tsc = guest_tsc(),
     };
     read_options(&t.opt, argc, argv);
     if (image_open(t.opt.image_path, &t.image, why, sizeof why) < 0)

@@ -75,6 +75,8 @@ static void map_guest(struct tender *t)
     }
     if (t->opt.emit_fd >= 0 && t->image.shim.file_bytes > 0)
         map_segment(t, &t->image.shim);
+    if (t->opt.net_fd >= 0)
+        map(t, base + GUEST_NET, GUEST_NET_SIZE, RW, MAP_SHARED, t->opt.net_fd, 0);
     map(t, base + GUEST_STACK, GUEST_STACK_SIZE, RW, ANON, -1, 0);
     map(t, base + GUEST_SIGSTACK, GUEST_SIGSTACK_SIZE, RW, ANON, -1, 0);
     if (code_at(t) - base < GUEST_CODE_X && code_at(t) - base + code > GUEST_CODE_X)
@@ -116,6 +118,10 @@ static struct filter *make_filter(const struct tender *t)
                  (struct cond[]){range, size, COND_EQ(2, MADV_DONTNEED)});
     if (t->opt.emit_fd >= 0)
         filter_allow(f, SYS_write, 1, (struct cond[]){COND_EQ(0, STUB_EMIT_FD)});
+    if (t->opt.net_fd >= 0) {
+        filter_allow(f, SYS_write, 1, (struct cond[]){COND_EQ(0, STUB_KICK_FD)});
+        filter_allow(f, SYS_read, 1, (struct cond[]){COND_EQ(0, STUB_WAKE_FD)});
+    }
     if (code > 0) {
         filter_allow(f, SYS_mprotect, 3, (struct cond[]){
             COND_EQ(0, code_at(t)), COND_EQ(1, code),
@@ -155,22 +161,32 @@ static void set_signals(const struct tender *t)
     sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
+/* The instance has these at the numbers of stub.h, and the console. */
 static void set_descriptors(const struct tender *t, int event)
 {
-    /* First out of the way of the numbers that are wanted. */
-    int emit = t->opt.emit_fd >= 0 ? fcntl(t->opt.emit_fd, F_DUPFD, 16) : -1;
+    const struct {
+        int from, to;
+    } fd[] = {
+        {t->opt.emit_fd, STUB_EMIT_FD},
+        {event, STUB_EVENT_FD},
+        {t->opt.kick_fd, STUB_KICK_FD},
+        {t->opt.wake_fd, STUB_WAKE_FD},
+    };
+    enum { N = sizeof fd / sizeof *fd };
+    int safe[N];
 
-    event = fcntl(event, F_DUPFD, 16);
-    if (event < 0 || (t->opt.emit_fd >= 0 && emit < 0) ||
-        dup2(event, STUB_EVENT_FD) < 0)
-        die(EXIT_TOOL, "cannot pass descriptors: %s", strerror(errno));
-    if (emit >= 0)
-        dup2(emit, STUB_EMIT_FD);
-    else
-        close(STUB_EMIT_FD);
-    if (syscall(SYS_close_range, STUB_EVENT_FD + 1, ~0u, 0) < 0)
-        for (int fd = STUB_EVENT_FD + 1; fd < 1024; fd++)
-            close(fd);
+    /* First out of the way of the numbers that are wanted. */
+    for (int i = 0; i < N; i++)
+        safe[i] = fd[i].from >= 0 ? fcntl(fd[i].from, F_DUPFD, 16) : -1;
+    for (int i = 0; i < N; i++) {
+        if (fd[i].from < 0)
+            close(fd[i].to);
+        else if (safe[i] < 0 || dup2(safe[i], fd[i].to) < 0)
+            die(EXIT_TOOL, "cannot pass descriptors: %s", strerror(errno));
+    }
+    if (syscall(SYS_close_range, STUB_WAKE_FD + 1, ~0u, 0) < 0)
+        for (int i = STUB_WAKE_FD + 1; i < 1024; i++)
+            close(i);
 }
 
 /* The limit counts pages that may be written, at the moment they become so. */

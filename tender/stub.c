@@ -72,7 +72,8 @@ INLINE long wait_until(uint64_t deadline, uint64_t what)
     uint64_t now = guest_mono_ns(&INFO->clock);
     uint64_t left = deadline > now ? deadline - now : 0;
     struct timespec t = {(time_t)(left / 1000000000), (long)(left % 1000000000)};
-    volatile struct pollfd pfd[2];
+    volatile struct pollfd pfd[3];
+    volatile uint64_t count = 1;
     long r, is = 0;
 
     pfd[0].fd = STUB_EVENT_FD;
@@ -81,17 +82,24 @@ INLINE long wait_until(uint64_t deadline, uint64_t what)
     pfd[1].fd = what & WAIT_INPUT ? 0 : -1;
     pfd[1].events = POLLIN;
     pfd[1].revents = 0;
-    r = sys(SYS_ppoll, (long)pfd, 2, deadline == UINT64_MAX ? 0 : (long)&t, 0, 8);
+    pfd[2].fd = what & WAIT_NET && INFO->flags & GUEST_HAS_NET ? STUB_WAKE_FD : -1;
+    pfd[2].events = POLLIN;
+    pfd[2].revents = 0;
+    if (what & WAIT_KICK && INFO->flags & GUEST_HAS_NET)
+        sys(SYS_write, STUB_KICK_FD, (long)&count, 8, 0, 0);
+    r = sys(SYS_ppoll, (long)pfd, 3, deadline == UINT64_MAX ? 0 : (long)&t, 0, 8);
     if (r <= 0)
         return r == -EINTR ? 0 : r;
     if (pfd[0].revents) {
-        uint64_t count;
-
         sys(SYS_read, STUB_EVENT_FD, (long)&count, 8, 0, 0);
         is |= WAIT_SIGNAL;
     }
     if (pfd[1].revents)
         is |= WAIT_INPUT;
+    if (pfd[2].revents) {
+        sys(SYS_read, STUB_WAKE_FD, (long)&count, 8, 0, 0);
+        is |= WAIT_NET;
+    }
     return is;
 }
 

@@ -11,6 +11,8 @@
 
 #define STUB_EMIT_FD 3          /* image being built */
 #define STUB_EVENT_FD 4         /* readable when window.terminate went up */
+#define STUB_KICK_FD 5          /* wakes the switch */
+#define STUB_WAKE_FD 6          /* the switch wakes us */
 
 struct stub_unmap {
     uint64_t start, bytes;

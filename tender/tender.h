@@ -21,6 +21,9 @@ struct options {
     int report_fd;          /* -1: none */
     int go_fd;              /* -1; or: say when ready, begin when told */
     int emit_fd;            /* image being built; -1: none. Process only */
+    /* The port on a network, from the switch: the rings' memory, an event that
+       wakes the switch, one that wakes us. -1: none */
+    int net_fd, kick_fd, wake_fd;
     uint64_t mem_bytes;     /* 0: the image's default */
     uint64_t start_tsc;     /* when the tool began, or the tender */
 };

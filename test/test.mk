@@ -47,17 +47,25 @@ check-nomem: $(LING)
 	erlc -o $(T_OUT) test/nomem/nomem.erl
 	$(PYTHON) test/nomem/run.py $(LING) $(T_OUT) $(NOMEM_EVERY) $(NOMEM_SAMPLES)
 
-## check-web   examples/web on stock erl and on ling, and a client outside
+# Where there is KVM, images are tested on it too.
+KVM := $(if $(wildcard /dev/kvm),kvm)
+
+## check-web   examples/web on stock erl, on ling, in an image, in a baked one; a client outside
 WEB_ARGS := -noshell -pa $(EX)/web/ebin -web port 0 -web address '{127,0,0,1}' -run web_app run
 check-web: $(LING) examples
 	escript test/web.escript erl $(WEB_ARGS)
 	escript test/web.escript $(LING) $(WEB_ARGS)
+check-web: kindling
+	bin/kindling build -q -o build/web.img --run web_app run $(EX)/web
+	bin/kindling bake --ready app -o build/web.baked.img build/web.img
+	for image in web.img web.baked.img; do for on in process $(KVM); do \
+	    escript test/web.escript bin/kindling run --on $$on -p PORT:8080 build/$$image || exit 1; \
+	done; done
 
 # The same in an image, which has no Unix processes to spawn, no devices, links
 # or owners among its files, and loads no .so.
 T_HOSTED := port_spawn file_raw $(patsubst test/erl/%.erl,%,$(wildcard test/erl/nif_*.erl))
 T_IMAGE_LIST := [$(subst $(space),$(comma),$(strip $(filter-out $(T_HOSTED),$(T_MODS))))]
-KVM := $(if $(wildcard /dev/kvm),kvm)
 $(T_OUT).img: $(T_BEAM) bin/kindling bin/tender bin/ling.elf bin/kindling.beam
 	bin/kindling build -q -o $@ --app compiler --file /test=$(T_OUT) \
 	    --eval 'code:add_path("/test"), test:run($(T_IMAGE_LIST)).'

@@ -4,16 +4,19 @@
 %%
 %%    escript test/web.escript COMMAND ARG...
 %%
-%% The command must say "serving on port N". Ends with status 0 or 1.
+%% The command must say "serving on port N". PORT in an argument becomes a free
+%% port of the host, where it is to be reached then. Ends with status 0 or 1.
 
-main([Command | Args]) ->
+main([Command | Args0]) ->
+    {Published, Args} = publish(Args0),
     Path = case os:find_executable(Command) of
                false -> filename:absname(Command);
                Found -> Found
            end,
     Server = open_port({spawn_executable, Path},
                        [{args, Args}, {line, 200}, exit_status, binary, stderr_to_stdout]),
-    Port = serving(Server),
+    Serving = serving(Server),
+    Port = case Published of none -> Serving; _ -> Published end,
     put(failed, 0),
     page(Port),
     counter(Port),
@@ -28,6 +31,13 @@ main([Command | Args]) ->
         0 -> io:format("web: ok~n");
         N -> io:format("web: ~b checks failed~n", [N]), halt(1)
     end.
+
+publish(Args) ->
+    {ok, L} = gen_tcp:listen(0, [{ip, {127, 0, 0, 1}}]),
+    {ok, Port} = inet:port(L),
+    ok = gen_tcp:close(L),
+    New = [re:replace(A, "PORT", integer_to_list(Port), [{return, list}]) || A <- Args],
+    {case New of Args -> none; _ -> Port end, New}.
 
 serving(Server) ->
     receive

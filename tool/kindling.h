@@ -70,6 +70,7 @@ int stop_main(int argc, char **argv);
 int logs_main(int argc, char **argv);
 int burst_main(int argc, char **argv);
 int bench_main(int argc, char **argv);
+int dump_main(int argc, char **argv);
 
 /*
  * bake.c: run `from` as a process that writes itself out as `path`; info (a
@@ -80,8 +81,10 @@ size_t bake_image(const char *from, bool consume, const char *path, const struct
                   unsigned seconds, const char *what);
 
 /* qemu.c: run with the info that would go to the tender. */
+struct network;
 struct run_options {
     const char *image;
+    const struct network *network;      /* joined; NULL: none */
     uint64_t mem_bytes;
     bool boot_times, tcg;
     int report_fd;

@@ -15,6 +15,7 @@ static const char help[] =
 "  ps                instances that run in the background or have a name\n"
 "  logs NAME         what one wrote\n"
 "  stop NAME...      end them\n"
+"  dump NAME         the frames that one sends and receives, for tcpdump\n"
 "  burst N IMAGE     start N copies at once: how long, how much memory\n"
 "  bench IMAGE...    how long starts take\n"
 "  info IMAGE        what an image holds, and how large it is\n"
@@ -42,6 +43,7 @@ int main(int argc, char **argv)
         {"stop", stop_main},
         {"burst", burst_main},
         {"bench", bench_main},
+        {"dump", dump_main},
         {"info", info_main},
     };
 

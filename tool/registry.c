@@ -47,7 +47,7 @@ static const char *directory(void)
     return dir;
 }
 
-static void check_name(const char *name)
+void registry_check_name(const char *name)
 {
     size_t n = strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
                             "0123456789_.-");
@@ -57,14 +57,14 @@ static void check_name(const char *name)
              "are wanted", name, NAME_MAX_BYTES);
 }
 
-static char *path_of(const char *name, const char *kind)
+char *registry_path(const char *name, const char *kind)
 {
     return format("%s/%s.%s", directory(), name, kind);
 }
 
 static bool address(const char *name, struct sockaddr_un *a)
 {
-    char *path = path_of(name, "sock");
+    char *path = registry_path(name, "sock");
     bool fits = strlen(path) < sizeof a->sun_path;
 
     *a = (struct sockaddr_un){.sun_family = AF_UNIX};
@@ -191,7 +191,7 @@ static int keep(struct keeper *k)
         }
     }
     status = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-    unlink(path_of(k->name, "sock"));
+    unlink(registry_path(k->name, "sock"));
     text = format("%d\n", status);
     for (size_t i = 0; i < k->n; i++)
         if (write(k->waiting[i], text, strlen(text)) < 0)
@@ -214,6 +214,17 @@ static void detach_to(int out)
     close(out);
 }
 
+char *registry_name(const char *image)
+{
+    const char *base = strrchr(image, '/');
+    char *stem = format("%s", base ? base + 1 : image), *name;
+
+    stem[strcspn(stem, ".")] = 0;
+    name = format("%.32s-%ld", *stem ? stem : "image", (long)getpid());
+    free(stem);
+    return name;
+}
+
 int registry_run(const char *name, const char *image, const char *mode, bool detach,
                  void (*exec_tender)(void *), void *ctx)
 {
@@ -223,23 +234,16 @@ int registry_run(const char *name, const char *image, const char *mode, bool det
 
     if (!k.image)
         fail(EXIT_IMAGE, "cannot run %s: %s", image, strerror(errno));
-    if (!name) {
-        const char *base = strrchr(image, '/');
-        char *stem = format("%s", base ? base + 1 : image);
-
-        stem[strcspn(stem, ".")] = 0;
-        name = format("%.32s-%ld", *stem ? stem : "image", (long)getpid());
-    }
-    check_name(name);
+    registry_check_name(name);
     k.name = name;
     k.listener = listen_on(name);
     if (detach) {
         /* Begun before the name is told: whoever hears it may look at once. */
-        const char *log = path_of(name, "log");
+        const char *log = registry_path(name, "log");
         int out = open(log, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0600);
 
         if (out < 0) {
-            unlink(path_of(name, "sock"));
+            unlink(registry_path(name, "sock"));
             fail(EXIT_TOOL, "cannot write the log %s: %s", log, strerror(errno));
         }
         fflush(stdout);
@@ -345,7 +349,7 @@ int stop_main(int argc, char **argv)
         const char *name = argv[optind];
         int fd;
 
-        check_name(name);
+        registry_check_name(name);
         fd = call(name);
         if (fd < 0) {
             fprintf(stderr, "kindling: cannot stop %s: no instance of that name runs\n", name);
@@ -393,8 +397,8 @@ int logs_main(int argc, char **argv)
     }
     if (optind != argc - 1)
         fail(EXIT_TOOL, "cannot show logs: name one instance; see `kindling ps`");
-    check_name(argv[optind]);
-    fd = open(path_of(argv[optind], "log"), O_RDONLY | O_CLOEXEC);
+    registry_check_name(argv[optind]);
+    fd = open(registry_path(argv[optind], "log"), O_RDONLY | O_CLOEXEC);
     if (fd < 0)
         fail(EXIT_TOOL, "cannot show the log of %s: %s", argv[optind],
              errno == ENOENT ? "no instance of that name ran in the background"

@@ -15,6 +15,10 @@
 
 #include "kindling.h"
 
+char *registry_name(const char *image);         /* for one that was given none */
+void registry_check_name(const char *name);     /* or the end of the program */
+char *registry_path(const char *name, const char *kind);        /* DIRECTORY/name.kind */
+
 /*
  * Become the keeper of an instance that exec_tender(ctx) starts in a child.
  * With detach, the calling process prints the name and ends, the instance is

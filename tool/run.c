@@ -18,6 +18,7 @@
 #include "kindling.h"
 #include "elfimage.h"
 #include "registry.h"
+#include "switch.h"
 
 static const char help[] =
 "usage: kindling run [OPTIONS] IMAGE [-- ARGS]\n"
@@ -33,12 +34,17 @@ static const char help[] =
 "      --env-file FILE  such variables, one on a line; # begins a comment\n"
 "  -d, --detach         run it in the background; its name is printed\n"
 "      --name NAME      a name for `kindling ps`, `logs` and `stop`\n"
+"      --net            with a port on the network of this user's instances\n"
+"  -p, --publish [ADDRESS:]HOST:GUEST\n"
+"                       connections to this port of the host, on 127.0.0.1 unless\n"
+"                       an address is given, go to that of the instance (--net too)\n"
 "      --boot-times     say at the end where the boot went\n"
 "      --report FILE    write how it ended, as JSON\n"
 "      --tcg            with --on qemu: emulate the processor, without KVM\n"
 "\n"
 "  kindling run hello.img\n"
 "  kindling run --mem 48M -e LEVEL=debug hello.img -- one two\n"
+"  kindling run -d -p 8080:8080 web.img\n"
 "  kindling run --on process --report end.json hello.img\n"
 "\n"
 "ARGS are what init:get_plain_arguments/0 returns. SIGTERM (and ^C) ends the\n"
@@ -118,9 +124,10 @@ static void add_terminal(struct environment *env)
 }
 
 static void make_info(struct buffer *b, const struct environment *env, int argc,
-                      char **argv)
+                      char **argv, const struct network *net)
 {
     struct guest_info gi = {
+        .net = net->net,
         .magic = GUEST_INFO_MAGIC,
         .version = GUEST_VERSION,
         .bytes = sizeof gi,
@@ -161,7 +168,7 @@ static _Noreturn void run_tender(const struct run_options *o, bool process,
                                  const struct buffer *info)
 {
     char *tender = find_part("tender");
-    const char *argv[20];
+    const char *argv[24];
     int n = 0;
 
     argv[n++] = "tender";
@@ -176,6 +183,10 @@ static _Noreturn void run_tender(const struct run_options *o, bool process,
     if (o->report_fd >= 0) {
         argv[n++] = "--report-fd";
         argv[n++] = format("%d", o->report_fd);
+    }
+    if (o->network) {
+        argv[n++] = "--net";
+        argv[n++] = format("%d,%d,%d", o->network->memory, o->network->kick, o->network->wake);
     }
     argv[n++] = "--start-tsc";
     argv[n++] = format("%llu", (unsigned long long)o->start_tsc);
@@ -210,16 +221,18 @@ int run_main(int argc, char **argv)
         {"boot-times", no_argument, NULL, 'b'},     {"report", required_argument, NULL, 'r'},
         {"tcg", no_argument, NULL, 't'},            {"help", no_argument, NULL, 'h'},
         {"name", required_argument, NULL, 'n'},     {"detach", no_argument, NULL, 'd'},
-        {"publish", required_argument, NULL, 'L'},  {NULL, 0, NULL, 0},
+        {"publish", required_argument, NULL, 'p'},  {"net", no_argument, NULL, 'N'},
+        {NULL, 0, NULL, 0},
     };
     struct run_options o = {.report_fd = -1, .start_tsc = guest_tsc()};
     struct environment env = {0};
+    struct network net = {0};
     struct buffer info = {0};
     const char *on = NULL, *name = NULL;
-    bool detach = false;
-    int c, index = 0;
+    bool detach = false, kept;
+    int c;
 
-    while ((c = getopt_long(argc, argv, "+e:hdp:", known, &index)) >= 0) {
+    while ((c = getopt_long(argc, argv, "+e:hdp:", known, NULL)) >= 0) {
         switch (c) {
         case 'o': on = optarg; break;
         case 'm': o.mem_bytes = parse_size("--mem", optarg); break;
@@ -237,11 +250,8 @@ int run_main(int argc, char **argv)
             return 0;
         case 'n': name = optarg; break;
         case 'd': detach = true; break;
-        case 'p':
-            fail(EXIT_TOOL, "cannot run with -%c: it does not exist yet", c);
-        case 'L':
-            fail(EXIT_TOOL, "cannot run with --%s: it does not exist yet",
-                 known[index].name);
+        case 'N': net.wanted = true; break;
+        case 'p': network_publish(&net, optarg); break;
         default:
             fail(EXIT_TOOL, "cannot run: see `kindling run --help`");
         }
@@ -256,7 +266,6 @@ int run_main(int argc, char **argv)
              argv[optind]);
     if (isatty(0))
         add_terminal(&env);
-    make_info(&info, &env, argc - optind, argv + optind);
     if (!on) {
         on = "kvm";
         if (access("/dev/kvm", R_OK | W_OK) < 0) {
@@ -267,8 +276,10 @@ int run_main(int argc, char **argv)
     }
     if (strcmp(on, "qemu") != 0 && strcmp(on, "kvm") != 0 && strcmp(on, "process") != 0)
         fail(EXIT_TOOL, "cannot run on %s: kvm, qemu or process is wanted", on);
-    if (name || detach) {
-        struct start s = {&o, on, &info};
+    kept = name || detach;
+    if (net.wanted && strcmp(on, "qemu") == 0)
+        fail(EXIT_TOOL, "cannot run with a network under QEMU: it does not exist yet");
+    if (kept || net.wanted) {
         struct image im;
         char why[200];
 
@@ -276,8 +287,16 @@ int run_main(int argc, char **argv)
         if (image_open(o.image, &im, why, sizeof why) < 0)
             fail(EXIT_IMAGE, "cannot run %s: %s", o.image, why);
         close(im.fd);
-        return registry_run(name, o.image, on, detach, start, &s);
+        name = name ? name : registry_name(o.image);
+        registry_check_name(name);
     }
+    if (net.wanted) {
+        network_join(&net, name);
+        o.network = &net;
+    }
+    make_info(&info, &env, argc - optind, argv + optind, &net);
+    if (kept)
+        return registry_run(name, o.image, on, detach, start, &(struct start){&o, on, &info});
     start(&(struct start){&o, on, &info});
     return EXIT_TOOL;
 }

@@ -15,6 +15,7 @@
  *     base + 512 MiB      GATE    the gate's code, R X
  *                         INFO    struct guest_info, arguments, R
  *                         WINDOW  shared with the outside, RW
+ *                         NET     frame rings shared with the switch, RW, if any
  *                         STACK   of the C code, RW; absent below it
  *                         CODE    code made when the image was built, R X
  *                         CODE_X  code made at run time, R X, absent at first;
@@ -35,7 +36,7 @@
 #ifndef ABI_GUEST_H
 #define ABI_GUEST_H
 
-#define GUEST_VERSION   3
+#define GUEST_VERSION   4
 
 /* The base of images that name no other; any 4 GiB boundary in its slot. */
 #ifndef GUEST_BASE
@@ -58,6 +59,7 @@
 #define GUEST_INFO_MAX  0x800000
 #define GUEST_WINDOW    0x21000000
 #define GUEST_WINDOW_SIZE 0x10000
+#define GUEST_NET       0x21100000      /* struct net_port, if it has one */
 #define GUEST_STACK     0x22000000      /* its lowest byte */
 #define GUEST_STACK_SIZE 0x100000
 #define GUEST_CODE      0x28000000
@@ -88,6 +90,8 @@
 
 #define WAIT_INPUT      1   /* GATE_READ would not say -EAGAIN */
 #define WAIT_SIGNAL     2   /* guest_window.terminate went up */
+#define WAIT_NET        4   /* the switch put a frame while its ring said "sleeps" */
+#define WAIT_KICK       8   /* and first wake the switch; never true */
 
 /* Where the gate of the tender leads, and that of the shim (`ud2`). */
 #define GUEST_PORT      0x10
@@ -109,6 +113,8 @@
 #ifndef __ASSEMBLER__
 #include <stddef.h>
 #include <stdint.h>
+
+#include "abi/net.h"
 
 enum guest_exit {
     GUEST_EXIT_NONE,        /* it did not say */
@@ -141,13 +147,20 @@ enum guest_flags {
     GUEST_BAKE_APP = 32,        /* or where it calls kindling:ready/0 */
     GUEST_BAKE_IDLE = 64,       /* or once it waits or ends, whatever it did */
     GUEST_POOL = 128,           /* a baked image: touch memory, call GATE_READY */
+    GUEST_HAS_NET = 256,        /* there is a struct net_port, and .net */
+};
+
+/* Who the instance is on its network. */
+struct guest_net {
+    uint8_t mac[6], padding[2];
+    uint8_t ip[4], mask[4], gateway[4];     /* IPv4; the gateway resolves names */
 };
 
 /*
  * What the loader tells, read-only to the guest. Behind it, NUL-terminated:
  * the arguments, then the environment (NAME=VALUE), `strings_bytes` in all.
- * The tool writes flags, argc, envc, the terminal's size and the strings, the
- * loader the rest.
+ * The tool writes flags, argc, envc, the terminal's size, net and the strings,
+ * the loader the rest.
  */
 struct guest_info {
     uint64_t magic;
@@ -165,6 +178,7 @@ struct guest_info {
     uint32_t strings_bytes;
     uint32_t bake_seconds;      /* of its own time, to get ready in */
     uint32_t hot_at, hot_bytes; /* the image's bits, this far behind this struct */
+    struct guest_net net;
 };
 
 /* Moments of a start, as time stamps; 0: not come to. */
@@ -226,5 +240,7 @@ static inline uint64_t guest_ns_mul(uint64_t tsc_hz)
 }
 
 _Static_assert(sizeof(struct guest_window) <= GUEST_WINDOW_SIZE, "one window");
+#define GUEST_NET_SIZE ((sizeof(struct net_port) + 4095) & ~(size_t)4095)
+_Static_assert(GUEST_NET + sizeof(struct net_port) <= GUEST_STACK, "below the stack");
 #endif
 #endif

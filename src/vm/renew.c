@@ -4,6 +4,7 @@
 #include "vm/renew.h"
 
 #include "io/port.h"
+#include "net/net.h"
 #include "os/os.h"
 #include "vm/atom.h"
 #include "vm/binary.h"
@@ -147,6 +148,10 @@ bool renew_kept_out(struct text *t)
     while ((port = port_next(&i))) {
         /* The console is there in every copy. */
         if (port->driver == &fd_driver || port->driver == &ttysl_driver)
+            continue;
+        /* So are the sockets of an instance, whose stack is its own memory. */
+        if (!net_ops.adopt &&
+            (port->driver == &tcp_inet_driver || port->driver == &udp_inet_driver))
             continue;
         text_printf(t, "the port %s is open and can't be kept; its owner is ",
                     port->driver->name);

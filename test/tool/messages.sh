@@ -65,9 +65,12 @@ refused 125 'cannot frob: no such command' "$kindling" frob
 for command in console top exec switch; do
     refused 125 "cannot $command: .*not exist yet" "$kindling" $command
 done
-for option in "-p 80:80" "--publish 80:80"; do
-    refused 125 "cannot run with ${option%% *}.*not exist yet" "$kindling" run $option x.img
+for bad in 80 80: :80 80:x 80:99999 x:80:80 1.2.3:80:80 -1:80; do
+    refused 125 "cannot publish $bad: " "$kindling" run -p "$bad" x.img
 done
+refused 125 "cannot publish 192.0.2.1:8080:80: " "$kindling" run -p 192.0.2.1:8080:80 x.img
+refused 125 "cannot run with a network under QEMU" "$kindling" run --on qemu --net x.img
+refused 125 "cannot dump nobody: no instance" "$kindling" dump nobody
 
 # --- build ---
 build() {

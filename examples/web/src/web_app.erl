@@ -27,10 +27,18 @@ start(_Type, _Args) ->
 stop(Server) ->
     inets:stop(httpd, Server).
 
-%% Starts all and says where.
+%% Starts all and says where. `kindling bake --ready app' writes an instance out
+%% between the two.
 run() ->
     {ok, _} = application:ensure_all_started(web),
+    ready(),
     io:format("web: serving on port ~b~n", [port()]).
+
+ready() ->
+    case code:ensure_loaded(kindling) of
+        {module, _} -> kindling:ready();
+        {error, _} -> ok                        % stock OTP
+    end.
 
 %% The port in use, which the system chose if it was configured as 0.
 port() ->

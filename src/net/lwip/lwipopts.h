@@ -26,6 +26,8 @@
 #define LWIP_IPV6_DUP_DETECT_ATTEMPTS 0
 #define IPV6_FRAG_COPYHEADER    1       /* pointers do not fit into the header */
 #define IP_REASS_MAX_PBUFS      128     /* two of the largest datagrams */
+#define ARP_TABLE_SIZE          64
+#define ARP_QUEUEING            1
 #define LWIP_HAVE_LOOPIF        1
 #define LWIP_NETIF_LOOPBACK     1
 #define SO_REUSE                1

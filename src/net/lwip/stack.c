@@ -4,10 +4,6 @@
  * Begun when the first socket is opened, so that an instance without pays
  * nothing. Packets to ourselves are delivered in the operation that sent them,
  * as Linux does; frames are taken in os_wait(), between slices.
- *
- * TCP's timers are counted in ticks. When no connection has anything
- * under way the ticks need not be counted one by one: an idle instance sleeps
- * for QUIET_MS and makes up for them then, or before anything is done.
  */
 #include "net/lwip/stack.h"
 
@@ -17,33 +13,22 @@
 #include "lwip/ethip6.h"
 #include "lwip/icmp.h"
 #include "lwip/init.h"
-#include "lwip/ip4_frag.h"
-#include "lwip/ip6_frag.h"
-#include "lwip/nd6.h"
-#include "lwip/prot/tcp.h"
-#include "lwip/priv/tcp_priv.h"
-#include "lwip/timeouts.h"
-#include "lwip/udp.h"
 #include "lwip/sys.h"
+#include "lwip/udp.h"
 #include "net/link.h"
 #include "net/lwip/hooks.h"
 #include "net/lwip/sock.h"
+#include "net/lwip/ticks.h"
 #include "netif/ethernet.h"
 #include "os/os.h"
 #include "vm/md5.h"
 
-#define TICK_MS TCP_TMR_INTERVAL
-#define QUIET_MS 5000
-#define SLOW_MS 1000            /* of ARP, neighbours, fragments */
-#define AWAKE_MS 10000          /* they run so long after the latest frame */
 #define FRAMES_MAX 64           /* a poll */
 
 static bool begun, has_link;
 static uint64_t generation;     /* of which secret and interface are */
 static uint8_t isn_secret[16];
 static struct netif eth;
-static bool quiet;              /* no connection needs its ticks on time */
-static u32_t tick_ms, slow_ms, frame_ms;
 
 u32_t sys_now(void)
 {
@@ -120,9 +105,10 @@ static err_t eth_send(struct netif *n, struct pbuf *p)
         return ERR_BUF;
     frame = link_tx();
     if (!frame)
-        return ERR_MEM;         /* TCP sends it later: run_timers() */
+        return ERR_MEM;         /* TCP sends it later: ticks_run() */
     pbuf_copy_partial(p, frame, p->tot_len, 0);
     link_tx_done(p->tot_len);
+    ticks_frame();
     return ERR_OK;
 }
 
@@ -162,47 +148,7 @@ static void set_link(void)
     netif_set_up(&eth);         /* tells the others who we are (ARP) */
 }
 
-/* ---- timers ---- */
-
-/* Whether a connection waits for anything that time brings. */
-static bool any_busy(void)
-{
-    for (struct tcp_pcb *p = tcp_active_pcbs; p; p = p->next)
-        if ((p->state != ESTABLISHED && p->state != CLOSE_WAIT) || p->unsent || p->unacked ||
-            p->ooseq || p->refused_data || p->persist_backoff ||
-            p->flags & (TF_ACK_DELAY | TF_ACK_NOW | TF_CLOSEPEND | TF_NAGLEMEMERR | TF_FIN))
-            return true;
-    return false;
-}
-
-static void run_timers(void)
-{
-    u32_t now = sys_now();
-
-    if (!tcp_active_pcbs && !tcp_tw_pcbs) {
-        tick_ms = now;
-    } else if (now - tick_ms >= TICK_MS) {
-        for (; now - tick_ms >= TICK_MS; tick_ms += TICK_MS)
-            tcp_tmr();
-        quiet = !any_busy();
-    }
-    if (now - slow_ms >= SLOW_MS) {
-        slow_ms = now;
-        ip_reass_tmr();
-        ip6_reass_tmr();
-        etharp_tmr();
-        nd6_tmr();
-    }
-    tcp_txnow();                /* what did not fit into the ring before */
-}
-
-/* Something is about to happen: make up for the ticks first. */
-static void end_quiet(void)
-{
-    if (quiet)
-        run_timers();
-    quiet = false;
-}
+/* ---- when it runs ---- */
 
 /* A copy of an instance has another address, and must not be guessed from it. */
 static void renew(void)
@@ -212,7 +158,7 @@ static void renew(void)
     generation = os_generation();
     os_entropy(isn_secret, sizeof isn_secret);
     set_link();
-    frame_ms = sys_now();
+    ticks_touch();
 }
 
 void stack_enter(void)
@@ -220,11 +166,11 @@ void stack_enter(void)
     if (!begun) {
         begun = true;
         generation = UINT64_MAX;
-        tick_ms = slow_ms = sys_now();
+        ticks_begin();
         lwip_init();
     }
     renew();
-    end_quiet();
+    ticks_touch();
 }
 
 void stack_loop(void)
@@ -236,25 +182,15 @@ void stack_loop(void)
 
 uint64_t stack_until(uint64_t mono_ns)
 {
-    u32_t now, ms = UINT32_MAX;
     uint64_t until;
     const uint8_t *frame;
+    uint32_t ms;
 
     if (!begun || mono_ns == 0)
         return mono_ns;
     if (generation != os_generation() || sock_any_active() || (has_link && link_rx(&frame)))
         return 0;
-    now = sys_now();
-    if (tcp_active_pcbs || tcp_tw_pcbs) {
-        u32_t every = quiet ? QUIET_MS : TICK_MS, passed = now - tick_ms;
-
-        ms = passed < every ? every - passed : 0;
-    }
-    if (now - frame_ms < AWAKE_MS && has_link) {
-        u32_t passed = now - slow_ms, left = passed < SLOW_MS ? SLOW_MS - passed : 0;
-
-        ms = left < ms ? left : ms;
-    }
+    ms = ticks_left_ms();
     if (ms == UINT32_MAX)
         return mono_ns;
     until = os_mono_ns() + (uint64_t)ms * 1000000;
@@ -272,8 +208,7 @@ static void take_frames(void)
         if (p)
             pbuf_take(p, frame, (u16_t)n);
         link_rx_done();
-        frame_ms = sys_now();
-        end_quiet();
+        ticks_frame();
         if (p && eth.input(p, &eth) != ERR_OK)
             pbuf_free(p);
     }
@@ -287,6 +222,6 @@ void stack_poll(void)
     if (has_link)
         take_frames();
     stack_loop();
-    run_timers();
+    ticks_run();
     sock_run_ready();
 }

@@ -70,6 +70,13 @@ struct bare_poller {
 };
 extern const struct bare_poller *bare_poller;
 
+/*
+ * net.c: around a wait until *mono_ns: which of WAIT_NET and WAIT_KICK it is to
+ * have. *mono_ns becomes 0 if there is a frame.
+ */
+unsigned bare_net_waits(uint64_t *mono_ns);
+void bare_net_waited(void);
+
 /* os.c: a deadline of ours as the gate counts; a builder's time goes on to it. */
 uint64_t bare_gate_ns(uint64_t mono_ns);
 void bare_pass_time(uint64_t mono_ns);

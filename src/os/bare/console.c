@@ -176,7 +176,7 @@ static void pass_time(uint64_t mono_ns)
 void os_wait(uint64_t mono_ns)
 {
     bool reads = false, input = false;
-    unsigned events;
+    unsigned events, net;
 
     if (woken)
         mono_ns = 0;
@@ -188,15 +188,17 @@ void os_wait(uint64_t mono_ns)
     }
     if (bare_poller)
         mono_ns = bare_poller->until(mono_ns);
+    net = bare_net_waits(&mono_ns);
     if (guest_info->flags & GUEST_BUILDING) {
         pass_time(mono_ns);
-    } else if (mono_ns > 0 ||
+    } else if (mono_ns > 0 || net & WAIT_KICK ||
         (reads && os_mono_ns() - last_look_ns >= LOOK_NS)) {
-        unsigned r = console_wait(mono_ns, reads ? WAIT_INPUT : 0);
+        unsigned r = console_wait(mono_ns, (reads ? WAIT_INPUT : 0) | net);
 
         last_look_ns = os_mono_ns();
         input = r & WAIT_INPUT;
     }
+    bare_net_waited();
     for (struct os_watch *w = watches; w; w = walk_next) {
         walk_next = w->next;
         if (ready(w, input, &events))

@@ -1,23 +1,83 @@
 /*
- * net.c - the port of an instance: none yet.
+ * net.c - the Ethernet port of an instance (net/link.h) on the rings of
+ * abi/net.h, which lead to the switch.
  */
 #include "net/link.h"
 
+#include <string.h>
+
+#include "os/bare/bare.h"
+
+#define port ((struct net_port *)(GUEST_BASE + GUEST_NET))
+
+static bool present, kick;
+static uint32_t sent, taken;            /* our ends of the two rings */
+
+_Static_assert(LINK_FRAME_MAX == NET_FRAME_MAX, "the same frames");
+
 bool link_config(struct link_config *c)
 {
-    return false;
+    const struct guest_net *n = &guest_info->net;
+
+    /* The rings of each start are new. */
+    present = guest_info->flags & GUEST_HAS_NET;
+    kick = false;
+    sent = taken = 0;
+    if (!present)
+        return false;
+    memcpy(c->mac, n->mac, sizeof c->mac);
+    memcpy(c->ip, n->ip, sizeof c->ip);
+    memcpy(c->mask, n->mask, sizeof c->mask);
+    memcpy(c->gateway, n->gateway, sizeof c->gateway);
+    return true;
 }
+
 size_t link_rx(const uint8_t **frame)
 {
+    size_t bytes;
+
+    if (!present)
+        return 0;
+    while (net_get_at(&port->to_guest, taken, frame, &bytes)) {
+        if (bytes > 0)
+            return bytes;
+        net_got(&port->to_guest, &taken);
+    }
     return 0;
 }
+
 void link_rx_done(void)
 {
+    net_got(&port->to_guest, &taken);
 }
+
 uint8_t *link_tx(void)
 {
-    return NULL;
+    return present ? net_put_at(&port->from_guest, sent) : NULL;
 }
+
 void link_tx_done(size_t bytes)
 {
+    kick |= net_put(&port->from_guest, &sent, bytes);
+}
+
+unsigned bare_net_waits(uint64_t *mono_ns)
+{
+    unsigned what = kick ? WAIT_KICK : 0;
+
+    if (!present)
+        return 0;
+    kick = false;
+    if (*mono_ns == 0)
+        return what;
+    net_sleeps(&port->to_guest, true);
+    if (net_any(&port->to_guest, taken))
+        *mono_ns = 0;
+    return what | WAIT_NET;
+}
+
+void bare_net_waited(void)
+{
+    if (present)
+        net_sleeps(&port->to_guest, false);
 }

@@ -1,0 +1,110 @@
+/*
+ * switch.h - the switch: one process of a user that joins his instances.
+ *
+ *   instance -- rings -- port --+-- another instance's port
+ *                               +-- gateway: lwIP; names, published ports
+ *
+ * `kindling run` asks it for a port over a socket in the directory of instances
+ * and starts it if nobody listens there. The connection is the lease: the tender
+ * keeps it open, and the port is free again when it ends. Some seconds after the
+ * last one the switch ends.
+ *
+ * The switch gives out addresses, so it need not learn them: a port's number is
+ * in its MAC and IPv4 address. Frames that claim others are dropped. Instances
+ * are strangers to it, and to each other.
+ */
+#ifndef TOOL_SWITCH_H
+#define TOOL_SWITCH_H
+
+#include <sys/types.h>
+
+#include "kindling.h"
+
+#define SWITCH_VERSION 1
+#define SWITCH_NAME 64
+#define PUBLISH_MAX 16
+
+/* A message of the connection, with the descriptors of listening sockets. */
+enum switch_what { SWITCH_JOIN = 1, SWITCH_DUMP = 2 };
+struct switch_request {
+    uint32_t version, what;
+    char name[SWITCH_NAME];             /* of the instance */
+    uint32_t published;
+    uint16_t guest_port[PUBLISH_MAX];
+};
+/* The answer to SWITCH_JOIN, with: the rings' memory, kick, wake. */
+struct switch_reply {
+    uint32_t version;
+    struct guest_net net;
+    char why[120];                      /* not empty: refused */
+};
+/*
+ * SWITCH_DUMP is answered by frames, each behind this in a message of its own;
+ * first one without bytes. Nothing at all: there is no such instance.
+ */
+struct switch_frame {
+    uint64_t wall_ns;
+};
+
+#define SWITCH_FILES ".switch"          /* of the registry: .socket, .lock, .log */
+
+/* switch_client.c: what an instance is to have. */
+struct publish {
+    const char *text;                   /* as given: [ADDRESS:]HOST:GUEST */
+    int fd;                             /* listening */
+    uint16_t guest_port;
+};
+struct network {
+    bool wanted;
+    struct publish publish[PUBLISH_MAX];
+    unsigned published;
+    int memory, kick, wake;             /* from the switch, for the tender */
+    struct guest_net net;
+};
+void network_publish(struct network *n, const char *text);  /* listens at once */
+/* A port of the switch, which is started if need be. */
+void network_join(struct network *n, const char *name);
+/* A connection to the switch; start: begin one if there is none, else -1. */
+int switch_connect(bool start);
+void switch_fork(int listener);         /* one that serves it, in the background */
+
+/* ---- inside the switch ---- */
+
+struct source {                         /* of events; NULL: it is over */
+    void (*ready)(struct source *s, uint32_t events);
+};
+void watch_add(struct source *s, int fd, uint32_t events);
+void watch_set(struct source *s, int fd, uint32_t events);
+void watch_drop(int fd);
+/* An event that was taken already may still name it: freed after the round. */
+void free_later(void *p);
+uint64_t now_ns(void);
+
+/* switch_port.c */
+struct port;
+void port_join(int connection, const struct switch_request *r, int *fd, unsigned fds);
+void port_dump(int connection, const char *name);
+bool port_work(void);                   /* frames of the instances; true: more */
+size_t ports_open(void);
+/* A frame of the gateway's to a port, by its MAC; false: no room now. */
+bool port_send(const uint8_t *frame, size_t n);
+uint64_t port_age_ns(const struct port *p);
+
+/* switch_gateway.c */
+void gateway_start(void);
+void gateway_frame(const uint8_t *frame, size_t n);
+void gateway_work(void);
+int gateway_wait_ms(void);              /* -1: for ever */
+extern const uint8_t gateway_mac[6], gateway_ip[4], gateway_mask[4];
+
+/* switch_forward.c: connections to published ports */
+struct forward;
+struct forward *forward_new(struct port *p, const uint8_t ip[4], int listener, uint16_t port);
+void forward_free(struct forward *f);
+void forward_work(void);
+int forward_wait_ms(void);
+
+/* switch_names.c: queries to the gateway go on to the host's resolver */
+void names_start(void);
+
+#endif
