@@ -15,49 +15,76 @@
 #define BYTES_PER_RED 128
 #define INFLATE_RATIO_MAX 1032  /* deflate can't do better */
 
-static term encode_plain(struct proc *p, term t, unsigned flags)
+static bool encode(struct ext_buf *b, term t, unsigned flags)
 {
-    size_t n = 1 + ext_encode_size(t, flags);
-    uint8_t *data;
-    term bin = binary_new(p, n, &data);
-
-    if (bin == THE_NON_VALUE)
-        return bif_error(p, am_system_limit);
-    data[0] = EXT_VERSION;
-    ext_encode(t, data + 1, flags);
-    bif_spend(p, n, BYTES_PER_RED);
-    return bin;
+    ext_buf_init(b);
+    b->data[b->n++] = EXT_VERSION;
+    return ext_encode(b, t, flags);
 }
 
-/* Deflate n bytes; what does not become smaller is left as it is. */
-static term encode_compressed(struct proc *p, term t, unsigned flags, int level)
+/* A binary of what is in the buffer, which is done with. */
+static term take_binary(struct proc *p, struct ext_buf *b)
 {
-    size_t n = 1 + ext_encode_size(t, flags);
-    uint8_t *plain, *packed;
+    size_t n = b->n;
+    struct refbin *bin;
+
+    if (n <= HEAPBIN_MAX)
+        return binary_from(p, b->data, n);
+    bin = ext_buf_refbin(b);
+    return bin ? binary_from_refbin(p, bin) : THE_NON_VALUE;
+}
+
+static term encode_plain(struct proc *p, term t, unsigned flags)
+{
+    struct ext_buf b;
+    term bin = THE_NON_VALUE;
+
+    if (encode(&b, t, flags)) {
+        bif_spend(p, b.n, BYTES_PER_RED);
+        bin = take_binary(p, &b);
+    }
+    ext_buf_fini(&b);
+    return bin != THE_NON_VALUE ? bin : bif_error(p, am_system_limit);
+}
+
+/* Deflate b; what does not become smaller is left as it is. */
+static term compressed(struct proc *p, struct ext_buf *b, int level)
+{
+    size_t n = b->n;
+    uint8_t *packed;
     term bin;
 
-    if (n <= COMPRESSED_HEAD)
-        return encode_plain(p, t, flags);
-    plain = vm_try_alloc(ALLOC_BINARY, 2 * n);
-    if (!plain)
-        return bif_error(p, am_system_limit);
-    packed = plain + n;
-    plain[0] = packed[0] = EXT_VERSION;
-    ext_encode(t, plain + 1, flags);
+    if (n <= COMPRESSED_HEAD || n - 1 > UINT32_MAX)
+        return take_binary(p, b);
+    packed = vm_try_alloc(ALLOC_BINARY, n);
+    if (!packed)
+        return THE_NON_VALUE;
 
     uLongf room = n - COMPRESSED_HEAD;
+    packed[0] = EXT_VERSION;
     packed[1] = COMPRESSED;
     packed[2] = (uint8_t)((n - 1) >> 24);
     packed[3] = (uint8_t)((n - 1) >> 16);
     packed[4] = (uint8_t)((n - 1) >> 8);
     packed[5] = (uint8_t)(n - 1);
-    if (n - 1 <= UINT32_MAX
-        && compress2(packed + COMPRESSED_HEAD, &room, plain + 1, n - 1, level) == Z_OK)
+    if (compress2(packed + COMPRESSED_HEAD, &room, b->data + 1, n - 1, level) == Z_OK)
         bin = binary_from(p, packed, COMPRESSED_HEAD + room);
     else
-        bin = binary_from(p, plain, n);
-    vm_free(plain);
-    bif_spend(p, n, BYTES_PER_RED / 2);
+        bin = take_binary(p, b);
+    vm_free(packed);
+    return bin;
+}
+
+static term encode_compressed(struct proc *p, term t, unsigned flags, int level)
+{
+    struct ext_buf b;
+    term bin = THE_NON_VALUE;
+
+    if (encode(&b, t, flags)) {
+        bif_spend(p, b.n, BYTES_PER_RED / 2);
+        bin = compressed(p, &b, level);
+    }
+    ext_buf_fini(&b);
     return bin != THE_NON_VALUE ? bin : bif_error(p, am_system_limit);
 }
 

@@ -663,13 +663,16 @@ int enif_inspect_iolist_as_binary(ErlNifEnv *env, ERL_NIF_TERM t, ErlNifBinary *
 
 int enif_term_to_binary(ErlNifEnv *env, ERL_NIF_TERM t, ErlNifBinary *bin)
 {
-    size_t n = ext_encode_size(t, 0);
+    struct ext_buf b;
+    int ok;
 
-    if (!enif_alloc_binary(n + 1, bin))
-        return 0;
-    bin->data[0] = 131;
-    ext_encode(t, bin->data + 1, 0);
-    return 1;
+    ext_buf_init(&b);
+    b.data[b.n++] = EXT_VERSION;
+    ok = ext_encode(&b, t, 0) && enif_alloc_binary(b.n, bin);
+    if (ok)
+        memcpy(bin->data, b.data, b.n);
+    ext_buf_fini(&b);
+    return ok;
 }
 
 size_t enif_binary_to_term(ErlNifEnv *env, const unsigned char *data, size_t n,

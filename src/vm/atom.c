@@ -8,15 +8,6 @@
 #include "vm/atom.h"
 #include "vm/vm.h"
 
-enum { CHUNK_ATOMS = 4096, CHUNKS = ATOM_LIMIT / CHUNK_ATOMS };
-
-struct atom_table {
-    struct atom *chunk[CHUNKS];
-    uint32_t count;
-    uint32_t *index;            /* atom index + 1, or 0; size is a power of 2 */
-    uint32_t index_size;
-};
-
 static const struct {
     const char *name;
     uint16_t bytes;
@@ -26,13 +17,7 @@ static const struct {
 
 static inline struct atom *atom_at(uint32_t i)
 {
-    return &vm.atoms->chunk[i / CHUNK_ATOMS][i % CHUNK_ATOMS];
-}
-
-const struct atom *atom_get(term a)
-{
-    assert(term_is_atom(a) && atom_index(a) < vm.atoms->count);
-    return atom_at(atom_index(a));
+    return &vm.atoms->chunk[i / ATOM_CHUNK][i % ATOM_CHUNK];
 }
 
 size_t atom_count(void)
@@ -46,13 +31,20 @@ term atom_from_index(uint32_t i)
     return ATOM_MAKE(i);
 }
 
-/* FNV-1a, its high half folded in because the index uses the low bits. */
+/* Eight bytes a step, the length in the first; the index uses the low bits. */
 static uint32_t index_hash(const uint8_t *s, size_t n)
 {
-    uint64_t h = 0xcbf29ce484222325;
+    uint64_t h = n * 0x9e3779b97f4a7c15, w;
 
+    for (; n >= 8; n -= 8, s += 8) {
+        memcpy(&w, s, 8);
+        h = (h ^ w) * 0xff51afd7ed558ccd;
+        h ^= h >> 32;
+    }
+    w = 0;
     for (size_t i = 0; i < n; i++)
-        h = (h ^ s[i]) * 0x100000001b3;
+        w = w << 8 | s[i];
+    h = (h ^ w) * 0xff51afd7ed558ccd;
     return (uint32_t)(h ^ h >> 32);
 }
 
@@ -161,9 +153,9 @@ static term atom_add(uint32_t *slot, uint8_t *name, size_t n, int chars,
     uint32_t i = t->count;
     struct atom *a;
 
-    if (!t->chunk[i / CHUNK_ATOMS])
-        t->chunk[i / CHUNK_ATOMS] =
-            vm_alloc(ALLOC_ATOM, CHUNK_ATOMS * sizeof(struct atom));
+    if (!t->chunk[i / ATOM_CHUNK])
+        t->chunk[i / ATOM_CHUNK] =
+            vm_alloc(ALLOC_ATOM, ATOM_CHUNK * sizeof(struct atom));
     a = atom_at(i);
     a->name = name;
     a->bytes = (uint16_t)n;

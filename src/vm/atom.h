@@ -8,7 +8,7 @@
 #ifndef VM_ATOM_H
 #define VM_ATOM_H
 
-#include "vm/term.h"
+#include "vm/vm.h"
 #include "atoms.gen.h"
 
 #define ATOM_MAX_CHARS 255
@@ -35,7 +35,21 @@ term atom_from_cstr(const char *s);
 /* The same, only if it exists; else THE_NON_VALUE. */
 term atom_find(const uint8_t *utf8, size_t bytes);
 
-const struct atom *atom_get(term a);
+/* Atoms lie in chunks that never move, found by index; by name: atom.c. */
+enum { ATOM_CHUNK = 4096, ATOM_CHUNKS = ATOM_LIMIT / ATOM_CHUNK };
+struct atom_table {
+    struct atom *chunk[ATOM_CHUNKS];
+    uint32_t count;
+    uint32_t *index;            /* atom index + 1, or 0; size is a power of 2 */
+    uint32_t index_size;
+};
+static inline const struct atom *atom_get(term a)
+{
+    uint32_t i = atom_index(a);
+
+    assert(term_is_atom(a) && i < vm.atoms->count);
+    return &vm.atoms->chunk[i / ATOM_CHUNK][i % ATOM_CHUNK];
+}
 size_t atom_count(void);
 /* The atom number i < atom_count(). */
 term atom_from_index(uint32_t i);

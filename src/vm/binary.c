@@ -95,64 +95,6 @@ struct resource *magic_resource(term t, const void *type)
 
 /* Bits. */
 
-bool term_is_binary(term t)
-{
-    if (!term_is_boxed(t))
-        return false;
-    switch (header_type(*boxed_ptr(t))) {
-    case BOX_HEAPBIN:
-    case BOX_REFCBIN:
-        return true;
-    case BOX_SUBBIN:
-        return (((struct subbin_words *)boxed_ptr(t))->size & 7) == 0;
-    default:
-        return false;
-    }
-}
-
-struct bits bits_of(term t)
-{
-    term *obj = boxed_ptr(t);
-    struct bits b = {.orig = t};
-
-    switch (header_type(*obj)) {
-    case BOX_HEAPBIN: {
-        struct heapbin_words *h = (struct heapbin_words *)obj;
-
-        b.base = h->data;
-        b.size = h->size * 8;
-        break;
-    }
-    case BOX_REFCBIN: {
-        struct refcbin_words *r = (struct refcbin_words *)obj;
-
-        b.base = r->data;
-        b.size = r->size * 8;
-        break;
-    }
-    case BOX_SUBBIN: {
-        struct subbin_words *s = (struct subbin_words *)obj;
-
-        b = bits_of(s->orig);
-        b.offset = s->offset;
-        b.size = s->size;
-        break;
-    }
-    case BOX_MATCH: {
-        struct match_words *m = (struct match_words *)obj;
-
-        b.base = m->base;
-        b.offset = m->offset;
-        b.size = m->size - m->offset;
-        b.orig = m->orig;
-        break;
-    }
-    default:
-        assert(!"a bitstring");
-    }
-    return b;
-}
-
 static inline uint64_t load_be64(const uint8_t *p)
 {
     uint64_t v;
@@ -276,11 +218,19 @@ term binary_put_refbin(struct dest *d, struct refbin *bin, uint8_t *data,
     return boxed_make(&r->header);
 }
 
+term binary_from_refbin(struct proc *p, struct refbin *bin)
+{
+    struct dest d = {heap_alloc(p, REFCBIN_WORDS), &p->heap.off};
+    term t = binary_put_refbin(&d, bin, bin->data, bin->size);
+
+    if (p->heap.off.vheap_words > p->heap.bin_vheap_limit)
+        p->heap.want_gc = true;
+    return t;
+}
+
 term binary_new(struct proc *p, size_t n, uint8_t **data)
 {
     struct refbin *bin;
-    struct dest d;
-    term t;
 
     if (n <= HEAPBIN_MAX) {
         size_t words = HEAPBIN_WORDS(n);
@@ -297,12 +247,8 @@ term binary_new(struct proc *p, size_t n, uint8_t **data)
     bin = refbin_try_new(n);
     if (!bin)
         return THE_NON_VALUE;
-    d = (struct dest){heap_alloc(p, REFCBIN_WORDS), &p->heap.off};
-    t = binary_put_refbin(&d, bin, bin->data, n);
-    if (p->heap.off.vheap_words > p->heap.bin_vheap_limit)
-        p->heap.want_gc = true;
     *data = bin->data;
-    return t;
+    return binary_from_refbin(p, bin);
 }
 
 term binary_from(struct proc *p, const void *bytes, size_t n)
@@ -357,6 +303,39 @@ void binary_bytes_end(struct binbytes *b)
 /*
  * Iolists. The stack holds what follows a list that is an element of another.
  */
+
+/* 0 to 255 as a small, without a look at sign and tag one by one. */
+static inline bool is_byte(term t)
+{
+    return (t & ~small_make(255)) == 0;
+}
+
+/* Adds what a binary has; false if it is none, or if bits are left over. */
+static inline bool add_bytes(term t, size_t *n)
+{
+    const term *o;
+
+    if (!term_is_boxed(t))
+        return false;
+    o = boxed_ptr(t);
+    switch (header_type(*o)) {
+    case BOX_HEAPBIN:
+        *n += ((const struct heapbin_words *)o)->size;
+        return true;
+    case BOX_REFCBIN:
+        *n += ((const struct refcbin_words *)o)->size;
+        return true;
+    case BOX_SUBBIN: {
+        const struct subbin_words *s = (const struct subbin_words *)o;
+
+        *n += s->size / 8;
+        return (s->size & 7) == 0;
+    }
+    default:
+        return false;
+    }
+}
+
 int iolist_size(term t, size_t *bytes)
 {
     struct wstack todo;
@@ -372,35 +351,31 @@ int iolist_size(term t, size_t *bytes)
             term head = cell[0];
 
             t = cell[1];
-            if (term_is_small(head)) {
-                if ((uint64_t)small_value(head) > 255)
-                    goto invalid;
+            if (is_byte(head)) {
                 n++;
-            } else if (term_is_list(head)) {
+                continue;
+            }
+            if (term_is_list(head)) {
                 if (!term_is_nil(t))
                     wstack_push(&todo, t);
                 t = head;
-            } else if (term_is_binary(head)) {
-                n += bits_bytes(bits_of(head));
-            } else {
+            } else if (!add_bytes(head, &n)) {
                 goto invalid;
             }
-            if (n > BINARY_MAX_BITS / 8) {
-                err = -EOVERFLOW;
-                goto out;
-            }
+            if (n > BINARY_MAX_BITS / 8)
+                goto overflow;
         }
-        if (term_is_binary(t))
-            n += bits_bytes(bits_of(t));
-        else if (!term_is_nil(t))
+        if (!term_is_nil(t) && !add_bytes(t, &n))
             goto invalid;
         if (todo.n == 0)
             break;
         t = wstack_pop(&todo);
     }
-    if (n > BINARY_MAX_BITS / 8)
-        err = -EOVERFLOW;
     *bytes = n;
+    if (n <= BINARY_MAX_BITS / 8)
+        goto out;
+overflow:
+    err = -EOVERFLOW;
     goto out;
 invalid:
     err = -EINVAL;
@@ -409,11 +384,14 @@ out:
     return err;
 }
 
-static uint8_t *copy_binary(uint8_t *out, term t)
+static inline uint8_t *copy_binary(uint8_t *out, term t)
 {
     struct bits b = bits_of(t);
 
-    bits_copy(out, 0, b.base, b.offset, b.size);
+    if (likely(bits_aligned(b)))
+        bytes_copy(out, b.base + b.offset / 8, bits_bytes(b));
+    else
+        bits_copy(out, 0, b.base, b.offset, b.size);
     return out + bits_bytes(b);
 }
 

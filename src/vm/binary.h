@@ -76,10 +76,88 @@ struct bits {
     uint64_t offset, size;  /* bits */
     term orig;
 };
-struct bits bits_of(term bitstring);
+/* The bytes of a heap or refc binary, which may be a context's or a part's orig. */
+static inline const uint8_t *binary_data(term whole)
+{
+    const term *o = boxed_ptr(whole);
+
+    return header_type(*o) == BOX_HEAPBIN
+               ? ((const struct heapbin_words *)o)->data
+               : ((const struct refcbin_words *)o)->data;
+}
+static inline struct bits bits_of(term t)
+{
+    const term *o = boxed_ptr(t);
+
+    switch (header_type(*o)) {
+    case BOX_HEAPBIN: {
+        const struct heapbin_words *h = (const struct heapbin_words *)o;
+
+        return (struct bits){h->data, 0, h->size * 8, t};
+    }
+    case BOX_REFCBIN: {
+        const struct refcbin_words *r = (const struct refcbin_words *)o;
+
+        return (struct bits){r->data, 0, r->size * 8, t};
+    }
+    case BOX_SUBBIN: {
+        const struct subbin_words *s = (const struct subbin_words *)o;
+
+        return (struct bits){binary_data(s->orig), s->offset, s->size, s->orig};
+    }
+    default: {
+        const struct match_words *m = (const struct match_words *)o;
+
+        assert(header_type(*o) == BOX_MATCH);
+        return (struct bits){m->base, m->offset, m->size - m->offset, m->orig};
+    }
+    }
+}
 static inline uint64_t bits_bytes(struct bits b) { return b.size / 8; }
 static inline bool bits_aligned(struct bits b) { return (b.offset & 7) == 0; }
-bool term_is_binary(term t);        /* whole bytes */
+/* A bitstring of whole bytes? */
+static inline bool term_is_binary(term t)
+{
+    if (!term_is_boxed(t))
+        return false;
+    switch (header_type(*boxed_ptr(t))) {
+    case BOX_HEAPBIN:
+    case BOX_REFCBIN:
+        return true;
+    case BOX_SUBBIN:
+        return (((struct subbin_words *)boxed_ptr(t))->size & 7) == 0;
+    default:
+        return false;
+    }
+}
+
+/* memcpy() for what is mostly shorter than the call is worth. */
+static inline void bytes_copy(uint8_t *dst, const uint8_t *src, size_t n)
+{
+    if (n > 16) {
+        memcpy(dst, src, n);
+    } else if (n >= 8) {
+        uint64_t first, last;
+
+        memcpy(&first, src, 8);
+        memcpy(&last, src + n - 8, 8);
+        memcpy(dst, &first, 8);
+        memcpy(dst + n - 8, &last, 8);
+    } else if (n >= 4) {
+        uint32_t first, last;
+
+        memcpy(&first, src, 4);
+        memcpy(&last, src + n - 4, 4);
+        memcpy(dst, &first, 4);
+        memcpy(dst + n - 4, &last, 4);
+    } else if (n > 0) {
+        uint8_t middle = src[n / 2], last = src[n - 1];
+
+        dst[0] = src[0];
+        dst[n / 2] = middle;
+        dst[n - 1] = last;
+    }
+}
 
 /* Copy n bits between bit positions; the areas do not overlap. */
 void bits_copy(uint8_t *dst, uint64_t dst_off, const uint8_t *src,
@@ -93,6 +171,8 @@ int bits_compare(struct bits a, struct bits b);
  */
 term binary_new(struct proc *p, size_t n, uint8_t **data);
 term binary_from(struct proc *p, const void *bytes, size_t n);
+/* The same of a refbin, whose reference the caller gives away. */
+term binary_from_refbin(struct proc *p, struct refbin *bin);
 /* A whole-bytes or bits part of an existing bitstring: shares when > 64 bytes
  * remain sensible, else copies; as binary:part. Offsets in bits, relative. */
 term binary_sub(struct proc *p, term bitstring, uint64_t offset, uint64_t size);

@@ -7,6 +7,7 @@
 #ifndef VM_EXT_H
 #define VM_EXT_H
 
+#include "vm/binary.h"
 #include "vm/proc.h"
 
 /*
@@ -28,9 +29,8 @@ term ext_decode(struct dest *d, const uint8_t *data, size_t n, unsigned flags);
 term ext_decode_mbuf(const uint8_t *data, size_t n, struct mbuf **out);
 
 /*
- * Encode: the exact size, then the bytes; version byte not included. Without
- * flags as term_to_binary/1 of OTP 25 does: minor version 1.
- * ext_encode returns the end of what it wrote.
+ * Encode without the version byte. Without flags as term_to_binary/1 of OTP 25
+ * does: minor version 1.
  */
 enum {
     EXT_MINOR_0 = 1,        /* floats as text */
@@ -40,7 +40,27 @@ enum {
                                bytes more than are needed */
 };
 #define EXT_VERSION 131
+
+/*
+ * Where the bytes go: what is short stays in local, and a refbin is not made
+ * for it. data[0..n) is written; whatever is to stand in front of the term may
+ * be put there first (n at most EXT_LOCAL).
+ */
+#define EXT_LOCAL 1024
+struct ext_buf {
+    uint8_t *data, *end;
+    size_t n;
+    struct refbin *bin;     /* owned, or NULL */
+    uint8_t local[EXT_LOCAL];
+};
+void ext_buf_init(struct ext_buf *b);
+void ext_buf_fini(struct ext_buf *b);
+/* Append a term; false: no memory, and n is as before. */
+bool ext_encode(struct ext_buf *b, term t, unsigned flags);
+/* All of it in a refbin of that size, which the caller owns; NULL: no memory. */
+struct refbin *ext_buf_refbin(struct ext_buf *b);
+
+/* The bytes that a term takes. */
 size_t ext_encode_size(term t, unsigned flags);
-uint8_t *ext_encode(term t, uint8_t *out, unsigned flags);
 
 #endif

@@ -1,7 +1,11 @@
 /*
  * ext_encode.c - encode the external term format.
  *
- * Nothing here recurses: what is still to be written lies on a stack of words.
+ * Nothing here recurses: what is still to be written lies on a stack of words,
+ * in frames that are changed where they lie until nothing is left of them.
+ *
+ * There is one pass: the buffer grows, so that a term need not be walked first
+ * for its size.
  */
 #include "vm/ext.h"
 
@@ -21,71 +25,83 @@
 #define STRING_MAX 0xffff       /* a list of bytes this long is a STRING_EXT */
 #define NEW_PORT_MAX (((uint64_t)1 << 28) - 1)
 
+/* Of pairs of a value and a key: the last key first. */
 static int pair_compare(const void *a, const void *b)
 {
-    return term_compare_exact(*(const term *)a, *(const term *)b);
+    return term_compare_exact(((const term *)b)[1], ((const term *)a)[1]);
 }
 
 /*
- * The encoder's stack holds pairs, a word and what it is: a term; a list whose
- * head comes next; the length of a fun, to be written where the word points;
- * or the address of so many terms.
+ * Frames: three words, the last n << FRAME_BITS | kind.
+ *   ARRAY     at: n > 0 terms
+ *   LIST      at: what is left of a list, which is written cell by cell
+ *   FLATMAP   at, keys: so many values and keys; n: of both together
+ *   STACKED   n > 0 terms below the frame, topmost first
+ *   FUN_SIZE  at: where in the output a fun's length belongs
  */
-enum { OUT_TERM = -1, OUT_LIST = -2, OUT_FUN_SIZE = -3 };
+enum { ARRAY, LIST, FLATMAP, STACKED, FUN_SIZE, FRAME_BITS = 3 };
+enum { FRAME_AT, FRAME_KEYS, FRAME_N, FRAME_WORDS };
+#define FRAME_ONE ((term)1 << FRAME_BITS)
 
-static void out_push(struct wstack *s, term word, int64_t what)
+static inline void frame_push(struct wstack *s, const void *at, const void *keys,
+                              size_t n, unsigned kind)
 {
-    wstack_push(s, word);
-    wstack_push(s, (term)what);
+    if (unlikely(s->n + FRAME_WORDS > s->size))
+        wstack_grow(s);
+    s->base[s->n + FRAME_AT] = (term)(uintptr_t)at;
+    s->base[s->n + FRAME_KEYS] = (term)(uintptr_t)keys;
+    s->base[s->n + FRAME_N] = (term)n << FRAME_BITS | kind;
+    s->n += FRAME_WORDS;
 }
 
-static uint8_t *put_u16(uint8_t *p, uint32_t v)
+static inline uint8_t *put_u16(uint8_t *p, uint32_t v)
 {
     p[0] = (uint8_t)(v >> 8);
     p[1] = (uint8_t)v;
     return p + 2;
 }
 
-static uint8_t *put_u32(uint8_t *p, uint32_t v)
+static inline uint8_t *put_u32(uint8_t *p, uint32_t v)
 {
-    return put_u16(put_u16(p, v >> 16), v & 0xffff);
+    v = __builtin_bswap32(v);
+    memcpy(p, &v, sizeof v);
+    return p + sizeof v;
 }
 
-static uint8_t *put_u64(uint8_t *p, uint64_t v)
+static inline uint8_t *put_u64(uint8_t *p, uint64_t v)
 {
-    return put_u32(put_u32(p, (uint32_t)(v >> 32)), (uint32_t)v);
+    v = __builtin_bswap64(v);
+    memcpy(p, &v, sizeof v);
+    return p + sizeof v;
 }
 
-/* A list of bytes that goes out as a string; n is its length then. */
-static bool is_string(term list, size_t *n)
+/*
+ * A list of bytes goes out as a string. True if it is one; *n is its length,
+ * else the number of its cells.
+ */
+static inline bool is_string(term list, size_t *n)
 {
     size_t count = 0;
 
-    for (; term_is_cons(list); list = cons_tail(list)) {
-        term c = cons_head(list);
-
-        if (!term_is_small(c) || c > small_make(255) || ++count > STRING_MAX)
-            return false;
+    for (; term_is_cons(list); list = cons_tail(list), count++) {
+        if ((cons_head(list) & ~small_make(255)) != 0)
+            break;
     }
     *n = count;
-    return term_is_nil(list);
-}
-
-static size_t cell_count(term list)
-{
-    size_t n = 0;
-
+    if (term_is_nil(list) && count <= STRING_MAX)
+        return true;
     for (; term_is_cons(list); list = cons_tail(list))
-        n++;
-    return n;
+        count++;
+    *n = count;
+    return false;
 }
 
-static bool atom_as_latin1(const struct atom *a, unsigned flags)
+static inline bool atom_as_latin1(const struct atom *a, unsigned flags)
 {
     return a->latin1 && !(flags & EXT_MINOR_2);
 }
 
-static size_t atom_size(term t, unsigned flags)
+static inline size_t atom_size(term t, unsigned flags)
 {
     const struct atom *a = atom_get(t);
 
@@ -94,31 +110,33 @@ static size_t atom_size(term t, unsigned flags)
     return (a->bytes > 255 ? 3 : 2) + (size_t)a->bytes;
 }
 
-static uint8_t *put_atom(uint8_t *p, term t, unsigned flags)
+/* Needs atom_size() bytes. */
+static inline uint8_t *put_atom(uint8_t *p, term t, unsigned flags)
 {
     const struct atom *a = atom_get(t);
 
     if (atom_as_latin1(a, flags)) {
         *p++ = ATOM_EXT;
         p = put_u16(p, a->chars);
-        for (size_t i = 0; i < a->bytes; i++) {
-            if (a->name[i] < 0x80) {
-                *p++ = a->name[i];
-            } else {
-                *p++ = (uint8_t)(a->name[i] << 6 | (a->name[i + 1] & 0x3f));
-                i++;
+        if (a->chars != a->bytes) {
+            for (size_t i = 0; i < a->bytes; i++) {
+                if (a->name[i] < 0x80) {
+                    *p++ = a->name[i];
+                } else {
+                    *p++ = (uint8_t)(a->name[i] << 6 | (a->name[i + 1] & 0x3f));
+                    i++;
+                }
             }
+            return p;
         }
-        return p;
-    }
-    if (a->bytes > 255) {
+    } else if (a->bytes > 255) {
         *p++ = ATOM_UTF8_EXT;
         p = put_u16(p, a->bytes);
     } else {
         *p++ = SMALL_ATOM_UTF8_EXT;
         *p++ = (uint8_t)a->bytes;
     }
-    memcpy(p, a->name, a->bytes);
+    bytes_copy(p, a->name, a->bytes);
     return p + a->bytes;
 }
 
@@ -216,89 +234,106 @@ static size_t pid_size(term t, unsigned flags)
 }
 
 /*
- * Push what a container holds, so that it pops in order. Of a map, all pairs:
- * in key order if it is flat or that is asked for.
+ * What a hashed map holds, onto the stack: in the map's order, or in that of
+ * the keys.
  */
-static void out_push_map(struct wstack *s, term map, unsigned flags)
+static void push_hashed(struct wstack *s, term map, unsigned flags)
 {
     size_t n = map_size(map), at;
     struct map_iter it;
     term key, value;
 
     /* Room for all at once; they are written from the top down. */
-    for (at = 0; at < 4 * n; at++)
+    for (at = 0; at < 2 * n; at++)
         wstack_push(s, TERM_NIL);
     at = s->n;
     map_iter_init(&it, map);
-    if ((flags & EXT_DETERMINISTIC) && n > MAP_SMALL_LIMIT) {
-        term *pairs = vm_alloc(ALLOC_PROC, n * 2 * sizeof *pairs);
-        size_t i = 0;
-
-        while (map_iter_next(&it, &key, &value)) {
-            pairs[i++] = key;
-            pairs[i++] = value;
-        }
-        qsort(pairs, n, 2 * sizeof *pairs, pair_compare);
-        for (i = 0; i < 2 * n; i++) {
-            s->base[--at] = (term)OUT_TERM;
-            s->base[--at] = pairs[i];
-        }
-        vm_free(pairs);
-        return;
-    }
     while (map_iter_next(&it, &key, &value)) {
-        s->base[--at] = (term)OUT_TERM;
         s->base[--at] = key;
-        s->base[--at] = (term)OUT_TERM;
         s->base[--at] = value;
     }
+    if (flags & EXT_DETERMINISTIC)
+        qsort(&s->base[at], n, 2 * sizeof(term), pair_compare);
+    frame_push(s, NULL, NULL, 2 * n, STACKED);
 }
 
-static void out_push_boxed(struct wstack *s, term t, unsigned flags)
+/* Push what a tuple, map or fun holds, so that it pops in order. */
+static void push_parts(struct wstack *s, term t, unsigned flags)
 {
-    if (term_is_tuple(t)) {
-        if (tuple_arity(t) > 0)
-            out_push(s, (term)(uintptr_t)tuple_at(t, 1), (int64_t)tuple_arity(t));
-    } else if (boxed_is(t, BOX_FUN)) {
-        const struct fun_words *f = fun_ptr(t);
-        size_t n = header_words(f->header) + 1 - FUN_WORDS(0);
+    const term *obj = boxed_ptr(t);
+    size_t n = header_words(*obj);
 
+    switch (header_type(*obj)) {
+    case BOX_TUPLE:
         if (n > 0)
-            out_push(s, (term)(uintptr_t)f->env, (int64_t)n);
-    } else {
-        out_push_map(s, t, flags);
+            frame_push(s, obj + 1, NULL, n, ARRAY);
+        break;
+    case BOX_MAP:
+        if (n > 1)
+            frame_push(s, obj + 2, tuple_at(obj[1], 1), 2 * (n - 1), FLATMAP);
+        break;
+    case BOX_FUN:
+        n -= FUN_WORDS(0) - 1;
+        if (n > 0)
+            frame_push(s, fun_ptr(t)->env, NULL, n, ARRAY);
+        break;
+    default:
+        push_hashed(s, t, flags);
     }
 }
 
-/* Pop the next term to be written. False: no more. */
-static bool out_pop(struct wstack *s, term *t, uint8_t *end)
+/*
+ * The next term to be written; false: no more. THE_NON_VALUE: a fun is
+ * complete, whose frame lies just above the top.
+ */
+static inline bool next_term(struct wstack *s, term *t)
 {
     while (s->n > 0) {
-        int64_t what = (int64_t)s->base[s->n - 1];
-        term word = s->base[s->n - 2];
+        term *f = &s->base[s->n - FRAME_WORDS];
+        const term *at = (const term *)(uintptr_t)f[FRAME_AT];
 
-        s->n -= 2;
-        switch (what) {
-        case OUT_TERM:
-            *t = word;
+        switch (f[FRAME_N] & (FRAME_ONE - 1)) {
+        case ARRAY:
+            *t = *at;
+            f[FRAME_AT] += sizeof(term);
+            f[FRAME_N] -= FRAME_ONE;
+            if (f[FRAME_N] < FRAME_ONE)
+                s->n -= FRAME_WORDS;
             return true;
-        case OUT_LIST: {
-            term tail = cons_tail(word);
+        case LIST: {
+            term rest = f[FRAME_AT];
 
-            *t = cons_head(word);
-            out_push(s, tail, term_is_cons(tail) ? OUT_LIST : OUT_TERM);
+            if (term_is_cons(rest)) {
+                *t = cons_head(rest);
+                f[FRAME_AT] = cons_tail(rest);
+            } else {
+                *t = rest;
+                s->n -= FRAME_WORDS;
+            }
             return true;
         }
-        case OUT_FUN_SIZE: {
-            uint8_t *at = (uint8_t *)(uintptr_t)word;
-
-            put_u32(at, (uint32_t)(end - at));
-            break;
-        }
+        case FLATMAP:
+            if (f[FRAME_N] & FRAME_ONE) {
+                *t = *at;
+                f[FRAME_AT] += sizeof(term);
+            } else {
+                *t = *(const term *)(uintptr_t)f[FRAME_KEYS];
+                f[FRAME_KEYS] += sizeof(term);
+            }
+            f[FRAME_N] -= FRAME_ONE;
+            if (f[FRAME_N] < FRAME_ONE)
+                s->n -= FRAME_WORDS;
+            return true;
+        case STACKED:
+            *t = f[-1];
+            s->n--;
+            f[-1 + FRAME_N] = f[FRAME_N] - FRAME_ONE;
+            if (f[-1 + FRAME_N] < FRAME_ONE)
+                s->n -= FRAME_WORDS;
+            return true;
         default:
-            *t = *(const term *)(uintptr_t)word;
-            if (what > 1)
-                out_push(s, word + sizeof(term), what - 1);
+            *t = THE_NON_VALUE;
+            s->n -= FRAME_WORDS;
             return true;
         }
     }
@@ -389,15 +424,91 @@ size_t ext_encode_size(term t, unsigned flags)
 
         size += one_size(t, flags, &deep);
         if (deep && term_is_cons(t))
-            out_push(&s, t, OUT_LIST);
+            frame_push(&s, (const void *)(uintptr_t)t, NULL, 0, LIST);
         else if (deep)
-            out_push_boxed(&s, t, flags & ~(unsigned)EXT_DETERMINISTIC);
-    } while (out_pop(&s, &t, NULL));
+            push_parts(&s, t, flags & ~(unsigned)EXT_DETERMINISTIC);
+    } while (next_term(&s, &t));
     wstack_fini(&s);
     return size;
 }
 
-static uint8_t *put_small(uint8_t *p, int64_t v)
+/*
+ * The output. What a tag and its fixed fields take fits whenever a term is
+ * begun; what is of any length asks for room.
+ */
+enum {
+    ROOM_FIXED = 64,
+    ROOM_NAMED = 2 * (3 + ATOM_MAX_BYTES) + 128,    /* two atoms and more */
+    FIRST_BYTES = 8192,
+};
+
+void ext_buf_init(struct ext_buf *b)
+{
+    b->data = b->local;
+    b->n = 0;
+    b->end = b->local + sizeof b->local;
+    b->bin = NULL;
+}
+
+void ext_buf_fini(struct ext_buf *b)
+{
+    if (b->bin)
+        refbin_put(b->bin);
+}
+
+static __attribute__((noinline)) uint8_t *grow(struct ext_buf *b, uint8_t *p,
+                                               size_t n)
+{
+    size_t used = (size_t)(p - b->data), size = 2 * (size_t)(b->end - b->data);
+    struct refbin *bin;
+
+    if (size < FIRST_BYTES)
+        size = FIRST_BYTES;
+    if (size < used + n)
+        size = used + n;
+    if (size > BINARY_MAX_BITS / 8)
+        return NULL;
+    if (b->bin) {
+        bin = vm_try_realloc(b->bin, sizeof *bin + size);
+    } else {
+        bin = refbin_try_new(size);
+        if (bin)
+            memcpy(bin->data, b->data, used);
+    }
+    if (!bin)
+        return NULL;
+    b->bin = bin;
+    b->data = bin->data;
+    b->end = bin->data + size;
+    return b->data + used;
+}
+
+/* Where to write n bytes more, at p unless that moves; NULL: no memory. */
+static inline uint8_t *room(struct ext_buf *b, uint8_t *p, size_t n)
+{
+    return likely((size_t)(b->end - p) >= n) ? p : grow(b, p, n);
+}
+
+struct refbin *ext_buf_refbin(struct ext_buf *b)
+{
+    struct refbin *bin;
+
+    if (b->bin) {
+        bin = vm_try_realloc(b->bin, sizeof *bin + b->n);
+        if (!bin)
+            bin = b->bin;
+        bin->size = bin->capacity = b->n;
+    } else {
+        bin = refbin_try_new(b->n);
+        if (bin)
+            memcpy(bin->data, b->data, b->n);
+    }
+    if (bin)
+        b->bin = NULL;
+    return bin;
+}
+
+static inline uint8_t *put_small(uint8_t *p, int64_t v)
 {
     if (v >= 0 && v < 256) {
         *p++ = SMALL_INTEGER_EXT;
@@ -412,11 +523,14 @@ static uint8_t *put_small(uint8_t *p, int64_t v)
     return put_integer(p, &m, 1, v < 0);
 }
 
-static uint8_t *put_list(uint8_t *p, term t, struct wstack *s)
+static uint8_t *put_list(struct ext_buf *b, uint8_t *p, term t, struct wstack *s)
 {
     size_t n;
 
     if (is_string(t, &n)) {
+        p = room(b, p, 3 + n);
+        if (!p)
+            return NULL;
         *p++ = STRING_EXT;
         p = put_u16(p, (uint32_t)n);
         for (; term_is_cons(t); t = cons_tail(t))
@@ -424,17 +538,18 @@ static uint8_t *put_list(uint8_t *p, term t, struct wstack *s)
         return p;
     }
     *p++ = LIST_EXT;
-    out_push(s, t, OUT_LIST);
-    return put_u32(p, (uint32_t)cell_count(t));
+    frame_push(s, (const void *)(uintptr_t)t, NULL, 0, LIST);
+    return put_u32(p, (uint32_t)n);
 }
 
-static uint8_t *put_fun(uint8_t *p, term t, struct wstack *s, unsigned flags)
+static uint8_t *put_fun(struct ext_buf *b, uint8_t *p, term t, struct wstack *s,
+                        unsigned flags)
 {
     const struct fun_words *f = fun_ptr(t);
     const struct fun_entry *e = f->entry;
 
     *p++ = NEW_FUN_EXT;
-    out_push(s, (term)(uintptr_t)p, OUT_FUN_SIZE);
+    frame_push(s, (const void *)(uintptr_t)(p - b->data), NULL, 0, FUN_SIZE);
     p += 4;
     *p++ = (uint8_t)e->arity;
     memcpy(p, e->uniq, 16);
@@ -444,7 +559,7 @@ static uint8_t *put_fun(uint8_t *p, term t, struct wstack *s, unsigned flags)
     p = put_small(p, e->index);
     p = put_small(p, e->old_uniq);
     p = put_pid(p, f->creator, flags);
-    out_push_boxed(s, t, flags);
+    push_parts(s, t, flags);
     return p;
 }
 
@@ -465,106 +580,159 @@ static uint8_t *put_float(uint8_t *p, double d, unsigned flags)
     return put_u64(p, v);
 }
 
-static uint8_t *put_bitstring(uint8_t *p, term t)
+static uint8_t *put_bitstring(struct ext_buf *buf, uint8_t *p, term t)
 {
     struct bits b = bits_of(t);
     size_t bytes = (b.size + 7) / 8;
     unsigned last = b.size % 8;
 
+    p = room(buf, p, 6 + bytes);
+    if (!p)
+        return NULL;
     *p++ = last ? BIT_BINARY_EXT : BINARY_EXT;
     p = put_u32(p, (uint32_t)bytes);
     if (last) {
         *p++ = (uint8_t)last;
         p[bytes - 1] = 0;
     }
-    if (b.offset % 8 == 0 && last == 0)
-        memcpy(p, b.base + b.offset / 8, bytes);
+    if (bits_aligned(b) && last == 0)
+        bytes_copy(p, b.base + b.offset / 8, bytes);
     else
         bits_copy(p, 0, b.base, b.offset, b.size);
     return p + bytes;
 }
 
-static uint8_t *put_one(uint8_t *p, term t, struct wstack *s, unsigned flags)
+static uint8_t *put_port(uint8_t *p, term t, unsigned flags)
 {
-    if (term_is_small(t))
-        return put_small(p, small_value(t));
-    if (term_is_atom(t))
-        return put_atom(p, t, flags);
-    if (term_is_nil(t)) {
-        *p++ = NIL_EXT;
-        return p;
-    }
+    uint64_t number = port_of(t);
+
+    *p++ = number > NEW_PORT_MAX ? V4_PORT_EXT : NEW_PORT_EXT;
+    p = put_atom(p, node_of(t)->name, flags);
+    p = number > NEW_PORT_MAX ? put_u64(p, number) : put_u32(p, (uint32_t)number);
+    return put_u32(p, node_of(t)->creation);
+}
+
+static uint8_t *put_ref(uint8_t *p, term t, unsigned flags)
+{
+    uint32_t n = ref_count(t);
+
+    *p++ = NEWER_REFERENCE_EXT;
+    p = put_u16(p, n);
+    p = put_atom(p, node_of(t)->name, flags);
+    p = put_u32(p, node_of(t)->creation);
+    for (uint32_t i = 0; i < n; i++)
+        p = put_u32(p, ref_number(t, i));
+    return p;
+}
+
+static uint8_t *put_export(uint8_t *p, term t, unsigned flags)
+{
+    const struct export *e = ((const struct export_words *)boxed_ptr(t))->export;
+
+    *p++ = EXPORT_EXT;
+    p = put_atom(p, e->m, flags);
+    p = put_atom(p, e->f, flags);
+    return put_small(p, e->arity);
+}
+
+/* What has a name in it: of a node, a module, a function. */
+static __attribute__((noinline)) uint8_t *
+put_named(struct ext_buf *b, uint8_t *p, term t, struct wstack *s, unsigned flags)
+{
+    p = room(b, p, ROOM_NAMED);
+    if (!p)
+        return NULL;
     if (term_is_pid(t))
         return put_pid(p, t, flags);
-    if (term_is_port(t)) {
-        uint64_t number = port_of(t);
-
-        *p++ = number > NEW_PORT_MAX ? V4_PORT_EXT : NEW_PORT_EXT;
-        p = put_atom(p, node_of(t)->name, flags);
-        p = number > NEW_PORT_MAX ? put_u64(p, number) : put_u32(p, (uint32_t)number);
-        return put_u32(p, node_of(t)->creation);
-    }
-    if (term_is_cons(t))
-        return put_list(p, t, s);
-
+    if (term_is_port(t))
+        return put_port(p, t, flags);
     switch (header_type(*boxed_ptr(t))) {
+    case BOX_FUN:
+        return put_fun(b, p, t, s, flags);
+    case BOX_EXPORT:
+        return put_export(p, t, flags);
+    default:
+        assert(term_is_ref(t));
+        return put_ref(p, t, flags);
+    }
+}
+
+static uint8_t *put_boxed(struct ext_buf *b, uint8_t *p, term t,
+                          struct wstack *s, unsigned flags)
+{
+    term header = *boxed_ptr(t);
+    size_t n = header_words(header);
+
+    switch (header_type(header)) {
     case BOX_TUPLE:
-        if (tuple_arity(t) < 256) {
+        push_parts(s, t, flags);
+        if (n < 256) {
             *p++ = SMALL_TUPLE_EXT;
-            *p++ = (uint8_t)tuple_arity(t);
-        } else {
-            *p++ = LARGE_TUPLE_EXT;
-            p = put_u32(p, (uint32_t)tuple_arity(t));
+            *p++ = (uint8_t)n;
+            return p;
         }
-        out_push_boxed(s, t, flags);
-        return p;
+        *p++ = LARGE_TUPLE_EXT;
+        return put_u32(p, (uint32_t)n);
     case BOX_MAP:
     case BOX_HASHMAP:
+        push_parts(s, t, flags);
         *p++ = MAP_EXT;
-        out_push_boxed(s, t, flags);
         return put_u32(p, (uint32_t)map_size(t));
-    case BOX_FUN:
-        return put_fun(p, t, s, flags);
-    case BOX_EXPORT: {
-        const struct export *e
-            = ((const struct export_words *)boxed_ptr(t))->export;
-
-        *p++ = EXPORT_EXT;
-        p = put_atom(p, e->m, flags);
-        p = put_atom(p, e->f, flags);
-        return put_small(p, e->arity);
-    }
     case BOX_FLOAT:
         return put_float(p, float_value(t), flags);
     case BOX_POSBIG:
     case BOX_NEGBIG:
-        return put_integer(p, big_data(t), big_digits(t), big_negative(t));
-    case BOX_REF:
-    case BOX_MAGIC:
-    case BOX_EXTREF: {
-        uint32_t n = ref_count(t);
-
-        *p++ = NEWER_REFERENCE_EXT;
-        p = put_u16(p, n);
-        p = put_atom(p, node_of(t)->name, flags);
-        p = put_u32(p, node_of(t)->creation);
-        for (uint32_t i = 0; i < n; i++)
-            p = put_u32(p, ref_number(t, i));
-        return p;
-    }
+        p = room(b, p, 6 + 8 * n);
+        return p ? put_integer(p, big_data(t), n, big_negative(t)) : NULL;
+    case BOX_HEAPBIN:
+    case BOX_REFCBIN:
+    case BOX_SUBBIN:
+        return put_bitstring(b, p, t);
     default:
-        return put_bitstring(p, t);
+        return put_named(b, p, t, s, flags);
     }
 }
 
-uint8_t *ext_encode(term t, uint8_t *out, unsigned flags)
+/* All of a fun is written, up to p: its length is known. */
+static void fun_complete(struct ext_buf *b, const uint8_t *p, const term *frame)
 {
+    uint8_t *at = b->data + frame[FRAME_AT];
+
+    put_u32(at, (uint32_t)(p - at));
+}
+
+bool ext_encode(struct ext_buf *b, term t, unsigned flags)
+{
+    uint8_t *p = b->data + b->n;
     struct wstack s;
 
     wstack_init(&s);
-    do
-        out = put_one(out, t, &s, flags);
-    while (out_pop(&s, &t, out));
+    do {
+        p = room(b, p, ROOM_FIXED);
+        if (unlikely(!p))
+            break;
+        if (term_is_small(t)) {
+            p = put_small(p, small_value(t));
+        } else if (term_is_cons(t)) {
+            p = put_list(b, p, t, &s);
+        } else if (term_is_boxed(t)) {
+            p = put_boxed(b, p, t, &s, flags);
+        } else if (term_is_atom(t)) {
+            p = room(b, p, atom_size(t, flags));
+            p = p ? put_atom(p, t, flags) : NULL;
+        } else if (term_is_nil(t)) {
+            *p++ = NIL_EXT;
+        } else if (t == THE_NON_VALUE) {
+            fun_complete(b, p, &s.base[s.n]);
+        } else {
+            p = put_named(b, p, t, &s, flags);
+        }
+        if (unlikely(!p))
+            break;
+    } while (next_term(&s, &t));
     wstack_fini(&s);
-    return out;
+    if (!p)
+        return false;
+    b->n = (size_t)(p - b->data);
+    return true;
 }

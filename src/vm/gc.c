@@ -152,15 +152,6 @@ static inline __attribute__((always_inline)) void visit(struct gc *g, term *at,
     }
 }
 
-static const uint8_t *binary_base(term orig)
-{
-    const term *o = boxed_ptr(orig);
-
-    return header_type(*o) == BOX_HEAPBIN
-               ? ((const struct heapbin_words *)o)->data
-               : ((const struct refcbin_words *)o)->data;
-}
-
 /*
  * The words of the object at s that need no visit, its header included. Those
  * of its fields that need one while others don't are visited here.
@@ -182,7 +173,7 @@ static inline size_t scan_header(struct gc *g, term *s, enum mode mode)
         struct match_words *m = (struct match_words *)s;
 
         visit(g, &m->orig, mode);
-        m->base = binary_base(m->orig);
+        m->base = binary_data(m->orig);
         return MATCH_WORDS;
     }
     default:

@@ -11,7 +11,8 @@ main() ->
     identifiers(),
     compressed(),
     deep(),
-    sizes().
+    sizes(),
+    growth().
 
 bytes() ->
     T = fun(X) -> binary_to_list(term_to_binary(X)) end,
@@ -164,3 +165,21 @@ sizes() ->
     [?is(byte_size(term_to_binary(T, [{minor_version, 0}])),
          erlang:external_size(T, [{minor_version, 0}])) || T <- Ts],
     ?raises({error, badarg}, erlang:external_size(1, [foo])).
+
+%% Terms around every size at which the buffer of the encoder may have to grow,
+%% with what is written late (a fun's length) and at once (strings, binaries).
+growth() ->
+    X = lists:seq(1000, 1300), B = binary:copy(<<"b">>, 100),
+    F = fun(Y) -> {X, B, Y} end,
+    [begin
+         T = [Pad, F, {"string", B, 1 bsl 500, 1.5}, #{Pad => F}, <<Pad/binary, 1:3>>],
+         E = term_to_binary(T),
+         ?is(T, binary_to_term(E)),
+         ?is(byte_size(E), byte_size(term_to_binary({T, 1})) - 4)
+     end || N <- [900, 8000, 16200, 32600], I <- lists:seq(1, 200, 7),
+            Pad <- [binary:copy(<<"p">>, N + I)]],
+    [begin
+         S = lists:duplicate(N, $s),
+         ?is([S | S], binary_to_term(term_to_binary([S | S])))
+     end || N <- [1000, 1017, 1018, 1019, 1020, 1021, 1022, 65535, 65536]],
+    ok.

@@ -36,15 +36,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
     term t = decode(data, n, &m);
 
     if (t != THE_NON_VALUE) {
-        size_t size = ext_encode_size(t, 0);
-        uint8_t *out = vm_alloc(ALLOC_SYSTEM, size + 1);
+        struct ext_buf out;
 
-        if (ext_encode(t, out, 0) != out + size)
+        ext_buf_init(&out);
+        if (!ext_encode(&out, t, 0) || out.n != ext_encode_size(t, 0))
             vm_bug("an encoded term is not as long as was counted");
-        term again = decode(out, size, &m2);
+        term again = decode(out.data, out.n, &m2);
         if (again == THE_NON_VALUE || !term_eq(t, again))
             vm_bug("a term changed when it was encoded and decoded");
-        vm_free(out);
+        ext_buf_fini(&out);
     }
     if (m)
         mbuf_free(m);
