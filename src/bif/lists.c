@@ -19,8 +19,9 @@ static term reverse_cells(struct proc *p, term list, size_t n, term acc,
                           term *rest)
 {
     term *hp = heap_alloc(p, n * CONS_WORDS);
+    struct list_walk w = LIST_WALK;
 
-    for (; n > 0; n--, list = cons_tail(list))
+    for (; n > 0; n--, list_next(&list, &w))
         acc = put_cons(&hp, cons_head(list), acc);
     *rest = list;
     return acc;
@@ -29,10 +30,14 @@ static term reverse_cells(struct proc *p, term list, size_t n, term acc,
 /* How many cells list has, counting no further than max. */
 static size_t count_cells(term list, size_t max, term *rest)
 {
+    struct list_walk w = LIST_WALK;
     size_t n = 0;
 
-    for (; term_is_cons(list) && n < max; list = cons_tail(list))
-        n++;
+    if (term_is_cons(list) && max > 0) {
+        do
+            n++;
+        while (list_next(&list, &w) && n < max);
+    }
     *rest = list;
     return n;
 }
@@ -53,42 +58,111 @@ BIF(lists, reverse, 2)
     return bif_yield(p);
 }
 
+/*
+ * The first cell among the next max whose head is key, an immediate: its word is
+ * all there is to compare. Otherwise what is not yet looked at, no cell if the
+ * list is at its end. *max becomes what is left of it.
+ */
+static term member_word(term key, term list, size_t *max, bool *found)
+{
+    struct list_walk w = LIST_WALK;
+    size_t left = *max;
+
+    if (term_is_cons(list)) {
+        do {
+            if (cons_head(list) == key) {
+                *found = true;
+                break;
+            }
+        } while (--left > 0 && list_next(&list, &w));
+    }
+    *max = left;
+    return list;
+}
+
+/* The same for any key. */
+static term member_term(term key, term list, size_t *max, bool *found)
+{
+    size_t left = *max;
+
+    for (; term_is_cons(list) && left > 0; list = cons_tail(list), left--) {
+        if (term_eq(cons_head(list), key)) {
+            *found = true;
+            break;
+        }
+    }
+    *max = left;
+    return list;
+}
+
 BIF(lists, member, 2)
 {
     size_t budget = bif_budget(p, MEMBER_PER_RED), left = budget;
-    term key = arg[0], list = arg[1];
-    bool imm = term_is_imm(key);
+    bool found = false;
+    term rest = term_is_imm(arg[0]) ? member_word(arg[0], arg[1], &left, &found)
+                                    : member_term(arg[0], arg[1], &left, &found);
 
-    for (; term_is_cons(list); list = cons_tail(list), left--) {
-        if (left == 0) {
-            arg[1] = list;
-            bif_spend(p, budget, MEMBER_PER_RED);
-            return bif_yield(p);
-        }
-        term item = cons_head(list);
-        if (item == key || (!imm && term_eq(item, key))) {
-            bif_spend(p, budget - left, MEMBER_PER_RED);
-            return am_true;
-        }
-    }
     bif_spend(p, budget - left, MEMBER_PER_RED);
-    return term_is_nil(list) ? am_false : bif_badarg(p);
+    if (found)
+        return am_true;
+    if (term_is_cons(rest)) {
+        arg[1] = rest;
+        return bif_yield(p);
+    }
+    return term_is_nil(rest) ? am_false : bif_badarg(p);
 }
 
 /*
- * Is element == key? A small key equals a float when its double does, exact
- * or not: OTP's rule here, unlike that of ==.
+ * Is element, which is not the same word, == key? A small key equals a float
+ * when its double does, exact or not: OTP's rule here, unlike that of ==. Other
+ * immediates equal nothing else.
  */
 static bool key_matches(term key, term element)
 {
-    if (key == element)
-        return true;
     if (term_is_small(key))
         return term_is_float(element)
                && float_value(element) == (double)small_value(key);
-    if (term_is_imm(key))
-        return false;
-    return term_compare(key, element) == 0;
+    return !term_is_imm(key) && term_compare(key, element) == 0;
+}
+
+/*
+ * The first tuple among the heads of the next max cells whose element pos is
+ * key; NONE: not there, *list is what is not yet looked at. *max becomes what
+ * is left of it.
+ */
+static inline __attribute__((always_inline)) term
+find_tuple(term key, size_t pos, term *list, size_t *max, bool imm)
+{
+    struct list_walk w = LIST_WALK;
+    term header = THE_NON_VALUE, found = THE_NON_VALUE, at = *list;
+    size_t left = *max;
+
+    if (!term_is_cons(at))
+        return found;
+    do {
+        term item = cons_head(at), element;
+        const term *obj;
+
+        if (!term_is_boxed(item))
+            continue;
+        obj = boxed_ptr(item);
+        /* Most are tuples like the one before. */
+        if (unlikely(*obj != header)) {
+            if (header_type(*obj) != BOX_TUPLE || pos > header_words(*obj))
+                continue;
+            header = *obj;
+        }
+        element = obj[pos];
+        if (element == key ||
+            (unlikely(!imm || term_is_boxed(element)) &&
+             key_matches(key, element))) {
+            found = item;
+            break;
+        }
+    } while (--left > 0 && list_next(&at, &w));
+    *list = at;
+    *max = left;
+    return found;
 }
 
 /*
@@ -96,28 +170,20 @@ static bool key_matches(term key, term element)
  */
 static term keyfind(struct proc *p, term *arg)
 {
-    size_t budget = bif_budget(p, KEYFIND_PER_RED), left = budget;
-    term key = arg[0], list = arg[2];
+    size_t budget = bif_budget(p, KEYFIND_PER_RED), left = budget, pos;
+    term t;
 
     if (!term_is_small(arg[1]) || small_value(arg[1]) < 1)
         return bif_badarg(p);
-    uint64_t pos = (uint64_t)small_value(arg[1]);
-
-    for (; term_is_cons(list); list = cons_tail(list), left--) {
-        if (left == 0) {
-            arg[2] = list;
-            bif_spend(p, budget, KEYFIND_PER_RED);
-            return bif_yield(p);
-        }
-        term item = cons_head(list);
-        if (term_is_tuple(item) && pos <= tuple_arity(item)
-            && key_matches(key, *tuple_at(item, pos))) {
-            bif_spend(p, budget - left, KEYFIND_PER_RED);
-            return item;
-        }
-    }
+    pos = (size_t)small_value(arg[1]);
+    t = term_is_imm(arg[0]) ? find_tuple(arg[0], pos, &arg[2], &left, true)
+                            : find_tuple(arg[0], pos, &arg[2], &left, false);
     bif_spend(p, budget - left, KEYFIND_PER_RED);
-    return term_is_nil(list) ? am_false : bif_badarg(p);
+    if (t != THE_NON_VALUE)
+        return t;
+    if (term_is_cons(arg[2]))
+        return bif_yield(p);
+    return term_is_nil(arg[2]) ? am_false : bif_badarg(p);
 }
 
 BIF(lists, keyfind, 3)
@@ -168,31 +234,69 @@ BIF(erts_internal, append_trap, 3)
     return bif_trap(p, EXP("lists", "reverse", 2), arg + 1, 2);
 }
 
+/*
+ * A copy of the cells of list at the top of the heap, as many as there is room
+ * for and not more than max; *last is the last one, list what remains.
+ */
+static term copy_cells(struct proc *p, term *list, size_t max, term **last)
+{
+    struct list_walk w = LIST_WALK;
+    size_t room = heap_free_words(&p->heap) / CONS_WORDS;
+    term *start = p->heap.htop, *hp = start;
+    term *end = hp + (room < max ? room : max) * CONS_WORDS;
+    term t = *list;
+
+    if (term_is_cons(t) && hp < end) {
+        do {
+            hp[0] = cons_head(t);
+            hp[1] = cons_make(hp + CONS_WORDS);
+            hp += CONS_WORDS;
+        } while (list_next(&t, &w) && hp < end);
+    }
+    p->heap.htop = hp;
+    *last = hp - CONS_WORDS;
+    *list = t;
+    return cons_make(start);
+}
+
 static term append(struct proc *p, term *arg)
 {
     size_t budget = bif_budget(p, CELLS_PER_RED);
-    term list = arg[0], tail = arg[1];
+    term list = arg[0], tail = arg[1], result, *start = p->heap.htop, *last, *hp;
+    int64_t n = 0;
 
     if (term_is_nil(list))
         return tail;
-    int64_t n = list_length(list);
-    if (n < 0)
-        return bif_badarg(p);
     if (term_is_nil(tail))
-        return list;
-    if ((size_t)n > budget) {
-        term args[3] = {list, TERM_NIL, tail};
-        return bif_trap(p, EXP("erts_internal", "append_trap", 3), args, 3);
-    }
+        return list_length(list) < 0 ? bif_badarg(p) : list;
 
-    term *hp = heap_alloc(p, (size_t)n * CONS_WORDS);
-    term result = cons_make(hp);
-    for (; !term_is_nil(list); list = cons_tail(list), hp += CONS_WORDS) {
-        hp[0] = cons_head(list);
-        hp[1] = cons_make(hp + CONS_WORDS);
+    /* One pass, while there is room. */
+    result = copy_cells(p, &list, budget, &last);
+    if (!term_is_nil(list))
+        n = list_length(list);
+    size_t copied = (size_t)(p->heap.htop - start) / CONS_WORDS;
+
+    if (n < 0 || (size_t)n + copied > budget) {
+        term args[3] = {arg[0], TERM_NIL, tail};
+
+        p->heap.htop = start;
+        return n < 0 ? bif_badarg(p)
+                     : bif_trap(p, EXP("erts_internal", "append_trap", 3), args, 3);
     }
-    hp[-1] = tail;
-    bif_spend(p, (size_t)n, CELLS_PER_RED);
+    if (n > 0) {
+        hp = heap_alloc(p, (size_t)n * CONS_WORDS);
+        if (copied == 0)
+            result = cons_make(hp);
+        else
+            last[1] = cons_make(hp);
+        for (; term_is_cons(list); list = cons_tail(list), hp += CONS_WORDS) {
+            hp[0] = cons_head(list);
+            hp[1] = cons_make(hp + CONS_WORDS);
+        }
+        last = hp - CONS_WORDS;
+    }
+    last[1] = tail;
+    bif_spend(p, (size_t)n + copied, CELLS_PER_RED);
     return result;
 }
 

@@ -39,7 +39,8 @@ enum {
     K_MAP_PAIRS = 19,
 };
 
-static inline uint32_t mix2(uint32_t hash, uint32_t x, uint32_t y, int k)
+static inline __attribute__((always_inline)) uint32_t
+mix2(uint32_t hash, uint32_t x, uint32_t y, int k)
 {
     uint32_t a = GOLDEN(k) + x, b = GOLDEN(k) + y;
 
@@ -47,7 +48,8 @@ static inline uint32_t mix2(uint32_t hash, uint32_t x, uint32_t y, int k)
     return hash;
 }
 
-static inline uint32_t mix1(uint32_t hash, uint32_t x, int k)
+static inline __attribute__((always_inline)) uint32_t
+mix1(uint32_t hash, uint32_t x, int k)
 {
     return mix2(hash, x, 0, k);
 }
@@ -57,15 +59,15 @@ static inline uint32_t mix64(uint32_t hash, uint64_t v, int k)
     return mix2(hash, (uint32_t)v, (uint32_t)(v >> 32), k);
 }
 
-static uint32_t atom_hash(term a)
+static inline uint32_t atom_hash(term a)
 {
     return atom_get(a)->hash;
 }
 
 /* Integers of 28 bits were the smalls of 32-bit machines, and still are here. */
-static uint32_t phash2_small(uint32_t hash, int64_t v)
+static inline uint32_t phash2_small(uint32_t hash, int64_t v)
 {
-    if (v < -(1 << 27) || v >= 1 << 27)
+    if (unlikely(v < -(1 << 27) || v >= 1 << 27))
         return v < 0 ? mix64(hash, -(uint64_t)v, K_NEGATIVE)
                      : mix64(hash, (uint64_t)v, K_POSITIVE);
     if (v < 0)
@@ -84,16 +86,34 @@ static inline uint32_t load_le32(const uint8_t *p)
 /* Whole blocks of 12 bytes, n bytes in all. */
 static void blocks(uint32_t s[3], const uint8_t *p, size_t n)
 {
+    uint32_t a = s[0], b = s[1], c = s[2];
+
     for (; n >= 12; n -= 12, p += 12) {
-        s[0] += load_le32(p);
-        s[1] += load_le32(p + 4);
-        s[2] += load_le32(p + 8);
-        MIX(s[0], s[1], s[2]);
+        a += load_le32(p);
+        b += load_le32(p + 4);
+        c += load_le32(p + 8);
+        MIX(a, b, c);
     }
+    s[0] = a;
+    s[1] = b;
+    s[2] = c;
 }
 
-static uint32_t phash2_bits(uint32_t hash, struct bits b)
+/* The last bytes, up to 11 and then zeros, go to a, b and the upper three
+ * bytes of c. */
+static inline uint32_t last_block(const uint32_t s[3], const uint8_t last[12],
+                                  size_t bytes)
 {
+    uint32_t a = s[0] + load_le32(last), b = s[1] + load_le32(last + 4);
+    uint32_t c = s[2] + (load_le32(last + 8) << 8) + (uint32_t)bytes;
+
+    MIX(a, b, c);
+    return c;
+}
+
+static uint32_t phash2_bits(uint32_t hash, term t)
+{
+    struct bits b = bits_of(t);
     /* The length is cut to 32 bits, as it always was. */
     size_t bytes = (uint32_t)(b.size / 8), tail = bytes % 12;
     unsigned extra = b.size & 7;
@@ -103,8 +123,16 @@ static uint32_t phash2_bits(uint32_t hash, struct bits b)
 
     if (b.size < 8 && extra == 0)
         return s[2];
-    if ((at & 7) == 0) {
-        blocks(s, b.base + at / 8, bytes - tail);
+    if (likely(bits_aligned(b))) {
+        const uint8_t *p = b.base + at / 8;
+
+        blocks(s, p, bytes - tail);
+        p += bytes - tail;
+        if (likely(extra == 0)) {
+            memset(buf, 0, 12);
+            bytes_copy(buf, p, tail);
+            return last_block(s, buf, bytes);
+        }
         at += (bytes - tail) * 8;
     } else {
         for (size_t left = bytes - tail, n; left > 0; left -= n) {
@@ -114,24 +142,15 @@ static uint32_t phash2_bits(uint32_t hash, struct bits b)
             at += n * 8;
         }
     }
-    /* The last bytes go to a, b and the upper three bytes of c. */
     memset(buf, 0, 13);
     bits_copy(buf, 0, b.base, at, tail * 8 + extra);
     if (extra) {
         unsigned last = buf[tail] >> (8 - extra);
 
         buf[tail] = 0;
-        s[0] += load_le32(buf);
-        s[1] += load_le32(buf + 4);
-        s[2] += (load_le32(buf + 8) << 8) + (uint32_t)bytes;
-        MIX(s[0], s[1], s[2]);
-        return mix2(s[2], extra, last, K_BITS);
+        return mix2(last_block(s, buf, bytes), extra, last, K_BITS);
     }
-    s[0] += load_le32(buf);
-    s[1] += load_le32(buf + 4);
-    s[2] += (load_le32(buf + 8) << 8) + (uint32_t)bytes;
-    MIX(s[0], s[1], s[2]);
-    return s[2];
+    return last_block(s, buf, bytes);
 }
 
 static uint64_t float_bits(term t)
@@ -167,8 +186,10 @@ static uint64_t ext_first(term t)
 
 static void push_down(struct wstack *todo, const term *from, size_t n)
 {
+    term *to = wstack_reserve(todo, n);
+
     while (n-- > 0)
-        wstack_push(todo, from[n]);
+        *to++ = from[n];
 }
 
 uint32_t term_phash2(term t)
@@ -185,23 +206,23 @@ uint32_t term_phash2(term t)
         if (term_is_cons(t)) {
             uint32_t four = 0;
             int n = 0;
+            term head;
 
             /* Bytes of a string, four at a time. */
-            while (term_is_cons(t) && term_is_small(cons_head(t)) &&
-                   (uint64_t)small_value(cons_head(t)) < 256) {
-                four = (four << 8) + (uint32_t)small_value(cons_head(t));
+            while (((head = cons_head(t)) & ~small_make(255)) == 0) {
+                four = (four << 8) + (uint32_t)small_value(head);
                 if (n++ == 3) {
                     hash = mix1(hash, four, K_STRING);
                     n = 0;
                     four = 0;
                 }
                 t = cons_tail(t);
+                if (!term_is_cons(t))
+                    break;
             }
             if (n > 0)
                 hash = mix1(hash, four, K_STRING);
             if (term_is_cons(t)) {
-                term head = cons_head(t);
-
                 t = cons_tail(t);
                 if (term_is_small(head)) {
                     hash = phash2_small(hash, small_value(head));
@@ -246,10 +267,11 @@ uint32_t term_phash2(term t)
                     wstack_push(&todo, obj[2]);
                     break;
                 }
-                for (size_t i = 0; i < size; i++) {
-                    wstack_push(&todo, MARK_PAIR);
-                    wstack_push(&todo, obj[2 + i]);
-                    wstack_push(&todo, *tuple_at(obj[1], 1 + i));
+                term *to = wstack_reserve(&todo, 3 * size);
+                for (size_t i = 0; i < size; i++, to += 3) {
+                    to[0] = MARK_PAIR;
+                    to[1] = obj[2 + i];
+                    to[2] = *tuple_at(obj[1], 1 + i);
                 }
                 break;
             }
@@ -284,7 +306,7 @@ uint32_t term_phash2(term t)
             case BOX_HEAPBIN:
             case BOX_REFCBIN:
             case BOX_SUBBIN:
-                hash = phash2_bits(hash, bits_of(t));
+                hash = phash2_bits(hash, t);
                 break;
             case BOX_POSBIG:
             case BOX_NEGBIG:

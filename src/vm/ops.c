@@ -20,10 +20,14 @@
 
 int64_t list_length(term t)
 {
+    struct list_walk w = LIST_WALK;
     int64_t n = 0;
 
-    for (; term_is_cons(t); t = cons_tail(t))
-        n++;
+    if (term_is_cons(t)) {
+        do
+            n++;
+        while (list_next(&t, &w));
+    }
     return term_is_nil(t) ? n : -1;
 }
 
@@ -170,25 +174,22 @@ static bool bits_equal(term a, term b)
     return x.size == y.size && bits_compare(x, y) == 0;
 }
 
+enum eq { DIFFER, EQUAL, PARTS };
+
 /*
- * Objects that refer to nothing, or whose first words decide. 1: equal, 0: not,
- * -1: equal if the words from *first on are, pair by pair.
+ * Objects of another kind than tuples and flat maps. PARTS: equal if the words
+ * from eq_first() on are, pair by pair.
  */
-static int eq_boxed(term a, term b, size_t *first)
+static enum eq eq_boxed(term a, term b)
 {
     const term *x = boxed_ptr(a), *y = boxed_ptr(b);
-    unsigned type = header_type(*x);
 
-    switch (type) {
-    case BOX_TUPLE:
-    case BOX_MAP:
+    switch (header_type(*x)) {
     case BOX_HASHMAP:
     case BOX_MAPNODE:
-        *first = 1;
-        return *x == *y ? -1 : 0;
+        return *x == *y ? PARTS : DIFFER;
     case BOX_FUN:
-        *first = 3;
-        return header_type(*y) == BOX_FUN && fun_compare(a, b) == 0 ? -1 : 0;
+        return header_type(*y) == BOX_FUN && fun_compare(a, b) == 0 ? PARTS : DIFFER;
     case BOX_EXPORT:
         return *x == *y && x[1] == y[1];
     case BOX_FLOAT:
@@ -200,9 +201,9 @@ static int eq_boxed(term a, term b, size_t *first)
     case BOX_MAGIC:
         /* What every selective receive compares. */
         if (term_is_local_ref(b)) {
-            const uint64_t *x = ref_numbers(a), *y = ref_numbers(b);
+            const uint64_t *m = ref_numbers(a), *n = ref_numbers(b);
 
-            return x[0] == y[0] && x[1] == y[1];
+            return m[0] == n[0] && m[1] == n[1];
         }
         return term_is_ref(b) && ref_compare(a, b) == 0;
     case BOX_EXTREF:
@@ -220,71 +221,101 @@ static int eq_boxed(term a, term b, size_t *first)
     }
 }
 
+/* Header, and entry and creator of a fun, have been compared or do not count. */
+static inline size_t eq_first(term header)
+{
+    return header_type(header) == BOX_FUN ? 3 : 1;
+}
+
+/* Words still to be compared, pair by pair; none: x is NULL. */
+struct range {
+    const term *x, *y, *end;
+};
+
+static inline term *push_range(struct wstack *todo, term *top, struct range r)
+{
+    top = wstack_room(todo, top, 3);
+    top[0] = (term)(uintptr_t)r.x;
+    top[1] = (term)(uintptr_t)r.y;
+    top[2] = (term)(uintptr_t)r.end;
+    return top + 3;
+}
+
+/*
+ * The words of a cons are compared as those of a tuple. Where two differ and
+ * refer to something, that comes first and what is left of the range waits, the
+ * latest in registers, the others on the stack; a list leaves nothing.
+ */
 bool term_eq_slow(term a, term b)
 {
     struct wstack todo;
-    bool equal = true;
+    struct range r = {&a, &b, &a + 1}, rest = {NULL, NULL, NULL};
+    term *top;
+    bool equal = false;
 
     wstack_init(&todo);
+    top = wstack_top(&todo);
     for (;;) {
-        while (term_is_cons(a) && term_is_cons(b)) {
-            const term *x = cons_ptr(a), *y = cons_ptr(b);
+        term s, t, header;
+        size_t first = 1;
 
-            if (x[0] != y[0]) {
-                if (term_is_imm(x[0]) || term_is_imm(y[0])) {
-                    equal = false;
-                    goto out;
-                }
-                wstack_push2(&todo, x[1], y[1]);
-                a = x[0];
-                b = y[0];
-                continue;
-            }
-            a = x[1];
-            b = y[1];
-            if (a == b)
+        while (*r.x == *r.y) {
+            r.y++;
+            if (++r.x == r.end)
                 goto next;
         }
-        if (a == b)
-            goto next;
-        if (!term_is_boxed(a) || !term_is_boxed(b)) {
-            equal = false;
-            goto out;
-        }
-
-        size_t first, n = header_words(*boxed_ptr(a));
-        int r = eq_boxed(a, b, &first);
-
-        if (r == 0) {
-            equal = false;
-            goto out;
-        }
-        if (r < 0) {
-            const term *x = boxed_ptr(a), *y = boxed_ptr(b);
-
-            /* The last part goes on here, the others later. */
-            a = b = TERM_NIL;
-            for (; first <= n; first++) {
-                if (x[first] == y[first])
-                    continue;
-                if (term_is_imm(x[first]) || term_is_imm(y[first])) {
-                    equal = false;
-                    goto out;
-                }
-                if (a != b)
-                    wstack_push2(&todo, a, b);
-                a = x[first];
-                b = y[first];
+        s = *r.x++;
+        t = *r.y++;
+        if (term_is_cons(s)) {
+            if (!term_is_cons(t))
+                break;
+            if (r.x < r.end) {
+                top = push_range(&todo, top, rest);
+                rest = r;
             }
+            r.x = cons_ptr(s);
+            r.y = cons_ptr(t);
+            r.end = r.x + CONS_WORDS;
             continue;
         }
-    next:
-        if (todo.n == 0)
+        if (!term_is_boxed(s) || !term_is_boxed(t))
             break;
-        b = wstack_pop(&todo);
-        a = wstack_pop(&todo);
+        header = *boxed_ptr(s);
+        if (header_type(header) == BOX_TUPLE || header_type(header) == BOX_MAP) {
+            if (header != *boxed_ptr(t))
+                break;
+        } else {
+            enum eq is = eq_boxed(s, t);
+
+            if (is == DIFFER)
+                break;
+            if (is == EQUAL) {
+                if (r.x < r.end)
+                    continue;
+                goto next;
+            }
+            first = eq_first(header);
+        }
+        if (r.x < r.end) {
+            top = push_range(&todo, top, rest);
+            rest = r;
+        }
+        r.x = boxed_ptr(s) + first;
+        r.y = boxed_ptr(t) + first;
+        r.end = boxed_ptr(s) + 1 + header_words(header);
+        if (r.x < r.end)
+            continue;
+    next:
+        if (!rest.x) {
+            equal = true;
+            break;
+        }
+        r = rest;
+        top -= 3;
+        rest.x = (const term *)(uintptr_t)top[0];
+        rest.y = (const term *)(uintptr_t)top[1];
+        rest.end = (const term *)(uintptr_t)top[2];
     }
-out:
     wstack_fini(&todo);
     return equal;
 }

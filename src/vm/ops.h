@@ -39,6 +39,35 @@ term term_copy_to(struct proc *p, term t);
 size_t term_size_shared(term t);
 term term_copy_shared(struct proc *p, term t);
 
+/*
+ * Walking along a list. Cells that were made or collected together lie at equal
+ * distances. To guess the next one and see that the tail says the same lets the
+ * processor go on without waiting for the tail, which is what the pace of such
+ * a loop hangs on. A list that is not so is soon walked without guesses.
+ */
+struct list_walk {
+    term step;                  /* 0: no guess, no tail is its own cell */
+    unsigned misses;
+};
+#define LIST_WALK {CONS_WORDS * sizeof(term), 0}
+#define LIST_WALK_MISSES 8
+
+/* From the cell *list to what its tail is. True: that is a cell, too. */
+static inline bool list_next(term *list, struct list_walk *w)
+{
+    term tail = cons_tail(*list), next = *list + w->step, guess = next;
+
+    /* Or the compiler takes tail for next where they are equal. */
+    __asm__("" : "+r"(guess));
+    if (likely(guess == tail)) {
+        *list = next;
+        return true;
+    }
+    w->step = w->misses++ < LIST_WALK_MISSES && term_is_cons(tail) ? tail - *list : 0;
+    *list = tail;
+    return term_is_cons(tail);
+}
+
 /* -1 if not a proper list. */
 int64_t list_length(term t);
 

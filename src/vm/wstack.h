@@ -40,6 +40,29 @@ static inline void wstack_push2(struct wstack *s, term a, term b)
     s->base[s->n++] = a;
     s->base[s->n++] = b;
 }
+/*
+ * For loops whose pace is the stack's: the top is a variable of the caller's
+ * and stays in a register, n is not kept. Room for n words at top, which moves
+ * if the stack does.
+ */
+static inline term *wstack_top(const struct wstack *s) { return s->base + s->n; }
+static inline term *wstack_room(struct wstack *s, term *top, size_t n)
+{
+    while (unlikely((size_t)(s->base + s->size - top) < n)) {
+        s->n = (size_t)(top - s->base);
+        wstack_grow(s);
+        top = wstack_top(s);
+    }
+    return top;
+}
+/* n words more on top, yet to be written. */
+static inline term *wstack_reserve(struct wstack *s, size_t n)
+{
+    while (unlikely(s->size - s->n < n))
+        wstack_grow(s);
+    s->n += n;
+    return &s->base[s->n - n];
+}
 static inline term wstack_pop(struct wstack *s)
 {
     assert(s->n > 0);

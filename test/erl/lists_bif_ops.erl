@@ -18,6 +18,18 @@ append() ->
     ?raises({error, badarg}, id([1|2]) ++ id([])),
     ?raises({error, badarg}, id(a) ++ id([3])),
     ?is([a,b], erlang:append(id([a]), id([b]))),
+    %% Where the heap has room for none, some or all of the cells; cells in
+    %% every order in memory.
+    [begin
+         A = lists:seq(1, N), B = lists:reverse(A), C = [{I, I} || I <- A],
+         ?is(lists:seq(1, 2 * N), A ++ lists:seq(N + 1, 2 * N)),
+         ?is(A, lists:reverse(B ++ id([]))),
+         ?is({C, A}, lists:split(N, C ++ A)),
+         ?is(N, length(B)),
+         ?is({N, N}, lists:keyfind(N, 2, C)),
+         ?is(true, lists:member(1, B)),
+         ?raises({error, badarg}, (A ++ id(x)) ++ id([1]))
+     end || N <- lists:seq(1, 300)],
     L = lists:seq(1, 500000),
     LL = L ++ id(L),
     ?is(1000000, length(LL)),
