@@ -15,6 +15,7 @@
 #include "op/slow.h"
 #include "vm/atom.h"
 #include "vm/bitsyntax.h"
+#include "vm/map.h"
 
 enum genop {
 #define GENOP(number, name, arity) G_##name = number,
@@ -641,6 +642,24 @@ static void gather(struct loader *l, const struct arg *list, uint64_t n)
         emit_end(l);
     }
     need_scratch(l, n);
+}
+
+/* A map with ARG_KEYS for its source. */
+static void new_map(struct loader *l, const struct arg *a)
+{
+    uint64_t n = a[4].value / 2;
+
+    emit_2u(l, OP_test_heap, BYTES(2 + n), a[3].value);
+    emit_begin(l, OP_put2);
+    emit_place(l, constant(MAP_HEADER(n)));
+    emit_place(l, (struct arg){ARG_LITERAL, a[1].value});
+    emit_end(l);
+    for (uint64_t i = 0; i < n; i++)
+        emit_1s(l, OP_put, a[5 + 2 * i + 1]);
+    emit_begin(l, OP_put_end);
+    emit_u(l, BYTES(2 + n));
+    emit_place(l, a[2]);
+    emit_end(l);
 }
 
 /* get_map_elements: an element that overwrites the map is taken last. */
@@ -1448,6 +1467,10 @@ static bool translate(struct front *f)
     case G_put_map_assoc:
         if (a[4].kind != ARG_LIST || a[4].value % 2)
             return load_fail(l, "a put_map_assoc is broken");
+        if (a[1].kind == ARG_KEYS) {
+            new_map(l, a);
+            break;
+        }
         gather(l, a + 5, a[4].value);
         emit_begin(l, OP_put_map_assoc);
         emit_place(l, a[1]);

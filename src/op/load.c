@@ -446,7 +446,10 @@ static bool load(struct loader *l)
         memcpy(c->strings, r.p, l->strings_bytes);
     }
     beam_md5(l->beam, l->beam_bytes, c->md5);
-    if (!decode_code(l, code) || !place_literals(l))
+    if (!decode_code(l, code))
+        return false;
+    new_map_keys(l);
+    if (!place_literals(l))
         return false;
     for (uint32_t i = 1; i < c->nfiles; i++)
         c->files[i] = l->literals[c->files[i]];

@@ -3,6 +3,7 @@
  *
  *    beam.c     chunks and compact terms: bytes to numbers
  *    load.c     tables (atoms, imports, literals ...), code_prepare
+ *    newmap.c   the keys of maps that are made whole
  *    front.c    generic instructions to specific ones
  *    emit.c     specific instructions to the interpreter's words
  *    native.c   or to records, and these to machine code
@@ -34,6 +35,7 @@ enum arg_kind {
     ARG_FR,
     ARG_LIST,       /* value: count; the elements follow */
     ARG_ALLOC,      /* value: words */
+    ARG_KEYS,       /* value: as a literal's; the keys of a new map (newmap.c) */
 };
 struct arg {
     enum arg_kind kind;
@@ -122,6 +124,9 @@ uint64_t read_compact(struct loader *l, struct reader *r, unsigned *tag);
 void *load_grow(void *array, uint32_t *size, size_t n, size_t element);
 /* Add a literal term, whose storage is in l->mbufs. Its index. */
 uint32_t load_literal(struct loader *l, term t);
+
+/* newmap.c: before the literals are placed. */
+void new_map_keys(struct loader *l);
 
 /* front.c: all instructions; false after load_fail. */
 bool front_translate(struct loader *l);

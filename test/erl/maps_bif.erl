@@ -11,7 +11,8 @@ main() ->
     iterators(),
     merges(),
     guards(),
-    order_of_small_maps().
+    order_of_small_maps(),
+    whole().
 
 map(N) -> maps:from_list([{I, I * I} || I <- lists:seq(1, N)]).
 
@@ -163,3 +164,22 @@ order_of_small_maps() ->
         maps:keys(maps:from_keys(['ā', 'å', b, ab, aa, a], x))).
 
 id(X) -> X.
+
+%% Maps written with all their keys, in any order, at every heap size.
+whole() ->
+    [begin
+         M = whole(I, {I}),
+         ?is([{1, I}, {2, {I}}, {a, 1}, {b, [I]}, {z, {I, {I}}}], maps:to_list(M)),
+         ?is(maps:from_list(maps:to_list(M)), M),
+         ?is(M#{y => 1}, (whole(I, {I}))#{y => 1}),
+         ?is(#{c => I}, #{c => I})
+     end || I <- lists:seq(1, 500)],
+    ?is(#{1 => x, 1.0 => y}, #{1.0 => id(y), 1 => id(x)}),
+    ?is(2, map_size(#{{a} => id(1), "s" => id(2)})),
+    ?is([{-1, 3}, {0, 2}, {576460752303423487, 4}, {576460752303423488, 5}, {a, 1}],
+        maps:to_list(#{a => id(1), 0 => id(2), -1 => id(3), 576460752303423488 => id(5),
+                       576460752303423487 => id(4)})).
+
+whole(I, T) ->
+    Z = id({I, T}),
+    #{z => Z, 2 => T, b => [I], 1 => I, a => id(1)}.
