@@ -14,8 +14,33 @@
 #include "vm/unicode.h"
 #include "vm/wstack.h"
 
-
 #define CHARS_PER_RED 40
+
+/* How many bytes have their upper bit set. */
+static size_t count_high(const uint8_t *s, size_t n)
+{
+    size_t high = 0;
+
+    for (size_t i = 0; i < n; i++)
+        high += s[i] >> 7;
+    return high;
+}
+
+/* How many bytes from the front are ASCII. */
+static size_t ascii_run(const uint8_t *s, size_t n)
+{
+    size_t i = 0;
+    uint64_t w;
+
+    for (; n - i >= 8; i += 8) {
+        memcpy(&w, s + i, 8);
+        if (w & 0x8080808080808080)
+            break;
+    }
+    while (i < n && s[i] < 0x80)
+        i++;
+    return i;
+}
 
 /* Bytes of UTF-8 that a binary becomes. False: odd bits. */
 static bool binary_need(term t, bool latin1, size_t *n)
@@ -25,10 +50,8 @@ static bool binary_need(term t, bool latin1, size_t *n)
     if (!binary_bytes(t, &b))
         return false;
     *n += b.size;
-    if (latin1) {
-        for (size_t i = 0; i < b.size; i++)
-            *n += b.data[i] >> 7;
-    }
+    if (latin1)
+        *n += count_high(b.data, b.size);
     binary_bytes_end(&b);
     return true;
 }
@@ -52,7 +75,9 @@ static bool data_need(term t, bool latin1, size_t *n)
 
             t = cons_tail(t);
             if (term_is_small(head)) {
-                *n += UTF8_MAX;
+                /* What is no character gets any number. */
+                *n += head < small_make(0x80) ? 1 : head < small_make(0x800) ? 2
+                      : head < small_make(0x10000) ? 3 : UTF8_MAX;
             } else if (term_is_cons(head)) {
                 wstack_push(&todo, t);
                 t = head;
@@ -107,22 +132,31 @@ static size_t take_utf8(struct conversion *c, const uint8_t *s, size_t n)
         c->cut_size = 0;
         i = more;
     }
+    /* From `from` on, what is good is copied in one go. */
+    size_t from = i, chars = 0;
     while (i < n) {
-        unsigned len = utf8_length(s[i]);
+        size_t run = ascii_run(s + i, n - i);
+        unsigned len;
 
-        if (len > n - i) {
+        i += run;
+        chars += run;
+        if (i == n)
+            break;
+        len = utf8_get(s + i, n - i, &code);
+        if (len == 0) {
+            if (utf8_length(s[i]) <= n - i)
+                break;
             memcpy(c->cut, s + i, n - i);
             c->cut_size = (unsigned)(n - i);
-            return n;
+            break;
         }
-        if (!utf8_get(s + i, n - i, &code))
-            return i;
-        memcpy(c->out + c->size, s + i, len);
-        c->size += len;
-        c->chars++;
         i += len;
+        chars++;
     }
-    return n;
+    memcpy(c->out + c->size, s + from, i - from);
+    c->size += i - from;
+    c->chars += chars;
+    return c->cut_size ? n : i;
 }
 
 /* False: *rest is the part of the binary where the error is. */
@@ -149,7 +183,7 @@ static bool take_binary(struct proc *p, struct conversion *c, term t, term *rest
     return false;
 }
 
-static bool take_char(struct conversion *c, term t)
+static inline bool take_char(struct conversion *c, term t)
 {
     if (c->cut_size || !term_is_small(t))
         return false;
@@ -221,23 +255,30 @@ static bool may_go_on(const uint8_t *s, unsigned n)
     return true;
 }
 
+/* What is in the buffer is sound. */
 static term chars_to_list(struct proc *p, const struct conversion *c)
 {
-    term *hp = heap_alloc_big(p, c->chars * CONS_WORDS);
-    term list = TERM_NIL;
-    uint32_t code;
+    const uint8_t *s = c->out, *end = s + c->size;
+    term *hp;
 
+    if (c->chars == 0)
+        return TERM_NIL;
+    hp = heap_alloc_big(p, c->chars * CONS_WORDS);
     if (!hp)
         return bif_error(p, am_system_limit);
-    for (size_t end = c->size; end > 0;) {
-        size_t at = end - 1;
+    term list = cons_make(hp);
+    while (s < end) {
+        uint32_t code = *s;
 
-        while ((c->out[at] & 0xc0) == 0x80)
-            at--;
-        utf8_get(c->out + at, end - at, &code);
-        list = put_cons(&hp, small_make(code), list);
-        end = at;
+        if (code < 0x80)
+            s++;
+        else
+            s += utf8_get_valid(s, &code);
+        hp[0] = small_make(code);
+        hp[1] = cons_make(hp + CONS_WORDS);
+        hp += CONS_WORDS;
     }
+    hp[-1] = TERM_NIL;
     return list;
 }
 
@@ -288,10 +329,13 @@ static bool is_converted(struct proc *p, term t, bool latin1)
 
     if (!binary_bytes(t, &b))
         return false;
-    while (i < b.size) {
-        unsigned len = latin1 ? b.data[i] < 0x80
-                              : utf8_get(b.data + i, b.size - i, &code);
+    for (;;) {
+        unsigned len;
 
+        i += ascii_run(b.data + i, b.size - i);
+        if (latin1 || i == b.size)
+            break;
+        len = utf8_get(b.data + i, b.size - i, &code);
         if (len == 0)
             break;
         i += len;
@@ -326,13 +370,57 @@ BIF(unicode, characters_to_binary, 2)
     return convert(p, data, latin1, false, need);
 }
 
+/*
+ * The characters of a binary, without a buffer between. THE_NON_VALUE, and
+ * nothing done, if that is not simple: no binary, no memory, not all of it good.
+ */
+static term binary_to_chars(struct proc *p, term t, bool latin1)
+{
+    struct binbytes b;
+    size_t chars = 0, i = 0;
+    term *start, *hp;
+
+    if (!binary_bytes(t, &b))
+        return THE_NON_VALUE;
+    for (size_t k = 0; k < b.size; k++)
+        chars += latin1 || (b.data[k] & 0xc0) != 0x80;
+    hp = start = heap_alloc_big(p, chars * CONS_WORDS);
+    while (hp && i < b.size && chars > 0) {
+        uint32_t code = b.data[i];
+        unsigned len = latin1 ? 1 : utf8_get(b.data + i, b.size - i, &code);
+
+        if (len == 0)
+            break;
+        hp[0] = small_make(code);
+        hp[1] = cons_make(hp + CONS_WORDS);
+        hp += CONS_WORDS;
+        i += len;
+    }
+    bool all = hp && i == b.size;
+    binary_bytes_end(&b);
+    if (!all) {
+        if (start)
+            heap_trim(p, start);
+        return THE_NON_VALUE;
+    }
+    bif_spend(p, chars, CHARS_PER_RED);
+    if (chars == 0)
+        return TERM_NIL;
+    hp[-1] = TERM_NIL;
+    return cons_make(start);
+}
+
 BIF(unicode, characters_to_list, 2)
 {
     size_t need;
     bool latin1;
+    term list;
 
     if (!known_encoding(arg[1], &latin1))
         return bif_trap(p, EXP("unicode", "characters_to_list_int", 2), arg, 2);
+    list = binary_to_chars(p, arg[0], latin1);
+    if (list != THE_NON_VALUE)
+        return list;
     if (!data_need(arg[0], latin1, &need))
         return bif_badarg(p);
     return convert(p, arg[0], latin1, true, need);

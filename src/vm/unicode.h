@@ -27,27 +27,46 @@ static inline unsigned utf8_length(uint8_t first)
  */
 static inline unsigned utf8_get(const uint8_t *s, size_t n, uint32_t *c)
 {
-    unsigned len = utf8_length(s[0]);
-    uint32_t v = s[0];
+    uint32_t first = s[0], v;
 
-    if (len == 1) {
-        *c = v;
+    if (first < 0x80) {
+        *c = first;
         return 1;
     }
-    if (len == 0 || len > n)
+    if (n < 2 || (s[1] & 0xc0) != 0x80)
         return 0;
-    v &= 0x7f >> len;
-    for (unsigned i = 1; i < len; i++) {
-        if ((s[i] & 0xc0) != 0x80)
-            return 0;
-        v = v << 6 | (s[i] & 0x3f);
+    v = s[1] & 0x3f;
+    if (first < 0xe0) {
+        *c = (first & 0x1f) << 6 | v;
+        return first < 0xc2 ? 0 : 2;
     }
-    if ((len == 2 && v < 0x80)
-        || (len == 3 && (v < 0x800 || (v >= 0xd800 && v <= 0xdfff)))
-        || (len == 4 && (v < 0x10000 || v > 0x10ffff)))
+    if (n < 3 || (s[2] & 0xc0) != 0x80)
         return 0;
-    *c = v;
-    return len;
+    v = v << 6 | (s[2] & 0x3f);
+    if (first < 0xf0) {
+        *c = v |= (first & 0x0f) << 12;
+        return v < 0x800 || (v >= 0xd800 && v <= 0xdfff) ? 0 : 3;
+    }
+    if (n < 4 || (s[3] & 0xc0) != 0x80 || first > 0xf4)
+        return 0;
+    *c = v = (first & 0x07) << 18 | v << 6 | (s[3] & 0x3f);
+    return v < 0x10000 || v > 0x10ffff ? 0 : 4;
+}
+
+/* The same where a character of more than one byte is known to be. */
+static inline unsigned utf8_get_valid(const uint8_t *s, uint32_t *c)
+{
+    if (s[0] < 0xe0) {
+        *c = (s[0] & 0x1fu) << 6 | (s[1] & 0x3f);
+        return 2;
+    }
+    if (s[0] < 0xf0) {
+        *c = (s[0] & 0x0fu) << 12 | (s[1] & 0x3fu) << 6 | (s[2] & 0x3f);
+        return 3;
+    }
+    *c = (s[0] & 0x07u) << 18 | (s[1] & 0x3fu) << 12 | (s[2] & 0x3fu) << 6 |
+         (s[3] & 0x3f);
+    return 4;
 }
 
 /* A valid code point to s, which has UTF8_MAX bytes; how many it took. */
