@@ -933,6 +933,131 @@ static void reserve_with_bin(struct loader *l, uint64_t words, uint64_t live,
     emit_2u(l, OP_test_heap, BYTES(words + BIN_WORDS), live);
 }
 
+static const uint8_t *segment_string(struct loader *l, const struct arg *seg,
+                                     uint64_t *bytes)
+{
+    *bytes = seg[5].kind == ARG_I ? (uint64_t)small_value(seg[5].value) : seg[5].value;
+    return string_of(l, seg[4], *bytes);
+}
+
+/*
+ * How many of n segments make whole bytes together, the fewest: one string or
+ * integer, or integers up to PARTS_MAX_BITS; 0: they don't, or one is something
+ * else. All big endian.
+ */
+#define PART_MAX_BITS 30        /* a mask of that is an operand */
+#define PARTS_MAX_BITS 56
+static uint64_t bytes_group(struct loader *l, const struct arg *list, uint64_t n,
+                            uint64_t *bytes)
+{
+    uint64_t total = 0, bits;
+
+    for (uint64_t i = 0; i < n; i++) {
+        const struct arg *seg = list + 6 * i;
+        unsigned type = segment_type(l, seg[0]);
+
+        if (type == BS_STRING && i == 0) {
+            segment_string(l, seg, bytes);
+            return 1;
+        }
+        if (type != BS_INTEGER || segment_flags(l, seg[3]) & BS_LITTLE ||
+            !bs_const_bits(seg[5], seg[2].value, &bits))
+            return 0;
+        total += bits;
+        if (bits == 0)
+            return 0;
+        if (i == 0 ? bits > 64 : total > PARTS_MAX_BITS || bits > PART_MAX_BITS)
+            return 0;
+        if (total % 8 == 0) {
+            *bytes = total / 8;
+            return i + 1;
+        }
+        if (bits > PART_MAX_BITS)
+            return 0;
+    }
+    return 0;
+}
+
+/* Bytes that the segments after the first append to it, if that is all they do:
+ * strings, and integers that make whole bytes. Else 0. */
+static uint64_t more_bytes(struct loader *l, const struct arg *list, uint64_t n)
+{
+    uint64_t total = 0, bytes, k;
+
+    if (n < 2 || segment_type(l, list[0]) > BS_PRIVATE_APPEND ||
+        list[2].value == 0 || 8 % list[2].value != 0)
+        return 0;
+    for (uint64_t i = 1; i < n; i += k) {
+        k = bytes_group(l, list + 6 * i, n - i, &bytes);
+        if (k == 0)
+            return 0;
+        total += bytes;
+    }
+    return total;
+}
+
+static void more_parts(struct loader *l, const struct arg *list, uint64_t n,
+                       uint64_t bytes, uint32_t slow)
+{
+    uint64_t bits;
+
+    for (uint64_t i = 0; i < n; i++) {
+        bs_const_bits(list[6 * i + 5], list[6 * i + 2].value, &bits);
+        emit_begin(l, OP_bs_more_part);
+        emit_label(l, slow);
+        emit_place(l, list[6 * i + 4]);
+        emit_u(l, bits);
+        emit_u(l, ((uintptr_t)1 << bits) - 1);
+        emit_end(l);
+    }
+    emit_1u(l, OP_bs_more_parts, bytes);
+}
+
+/* The short way of that, if it works; on to done. */
+static void create_more(struct loader *l, const struct arg *list, uint64_t n,
+                        uint64_t bytes, struct arg d, uint32_t done)
+{
+    uint32_t slow = emit_new_label(l);
+
+    emit_begin(l, OP_bs_more);
+    emit_label(l, slow);
+    emit_place(l, list[4]);
+    emit_u(l, bytes);
+    emit_end(l);
+    for (uint64_t i = 1, k; i < n; i += k) {
+        const struct arg *seg = list + 6 * i;
+        uint64_t size;
+
+        k = bytes_group(l, seg, n - i, &size);
+        if (k == 0)
+            break;
+        if (k > 1) {
+            more_parts(l, seg, k, size, slow);
+        } else if (segment_type(l, seg[0]) == BS_STRING) {
+            emit_2u(l, OP_bs_more_string, (uintptr_t)segment_string(l, seg, &size),
+                    size);
+        } else if (size == 1) {
+            emit_test1(l, OP_bs_more_byte, slow, seg[4]);
+        } else if (size > 0) {
+            emit_begin(l, OP_bs_more_int);
+            emit_label(l, slow);
+            emit_place(l, seg[4]);
+            emit_u(l, size);
+            emit_end(l);
+        }
+    }
+    if (segment_type(l, list[0]) == BS_APPEND) {
+        emit_1s(l, OP_bs_more_end, d);
+    } else {
+        emit_begin(l, OP_bs_more_private_end);
+        emit_u(l, bytes / sizeof(term));
+        emit_place(l, d);
+        emit_end(l);
+    }
+    emit_jump(l, done);
+    emit_place_label(l, slow);
+}
+
 static void create_bin(struct loader *l, const struct arg *a)
 {
     uint64_t n = a[5].value / 6;
@@ -946,17 +1071,19 @@ static void create_bin(struct loader *l, const struct arg *a)
     memcpy(operands, a + 6, n * 6 * sizeof *operands);
     list = operands;
     reserve_with_bin(l, a[1].value, a[2].value, operands, n * 6);
+    uint64_t more = more_bytes(l, list, n);
+    uint32_t done = more ? emit_new_label(l) : 0;
+    if (more)
+        create_more(l, list, n, more, a[4], done);
     for (uint64_t i = 0; i < n; i++, list += 6) {
         struct arg value = list[4];
         unsigned type = segment_type(l, list[0]);
 
         if (type == BS_STRING) {
-            struct arg size = list[5];
-            uint64_t bytes = size.kind == ARG_I ? (uint64_t)small_value(size.value)
-                                                : size.value;
+            uint64_t bytes;
+            const uint8_t *s = segment_string(l, list, &bytes);
 
-            value = (struct arg){ARG_ATOM,
-                                 (term)(uintptr_t)string_of(l, value, bytes)};
+            value = (struct arg){ARG_ATOM, (term)(uintptr_t)s};
         }
         emit_begin(l, OP_bs_segment);
         emit_u(l, i * sizeof(struct bs_segment));
@@ -973,6 +1100,8 @@ static void create_bin(struct loader *l, const struct arg *a)
     emit_place(l, a[4]);
     emit_u(l, n);
     emit_end(l);
+    if (more)
+        emit_place_label(l, done);
     vm_free(operands);
     need_scratch(l, n * (sizeof(struct bs_segment) / sizeof(term)));
 }

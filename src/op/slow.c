@@ -361,6 +361,23 @@ SLOW term slow_bs_get_utf(struct sched *S)
     return c < 0 ? THE_NON_VALUE : small_make(c);
 }
 
+SLOW bool slow_bs_more(struct sched *S) { return bs_more(S->build, S->a[0], S->a[1]); }
+SLOW void slow_bs_more_int(struct sched *S)
+{
+    uint8_t *to = S->build->to;
+    int64_t v = small_value(S->a[0]);
+
+    for (size_t i = S->a[1]; i-- > 0; v >>= 8)
+        to[i] = (uint8_t)v;
+    S->build->to = to + S->a[1];
+}
+SLOW void slow_bs_more_string(struct sched *S)
+{
+    bytes_copy(S->build->to, (const uint8_t *)S->a[0], S->a[1]);
+    S->build->to += S->a[1];
+}
+SLOW term slow_bs_more_end(struct sched *S) { return bs_more_end(S->p, S->build); }
+
 term slow_bs_init(struct sched *S)
 {
     uint64_t bits;

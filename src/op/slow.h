@@ -112,6 +112,11 @@ enum bs_put {
     BS_PUT_INTEGER, BS_PUT_FLOAT, BS_PUT_BINARY, BS_PUT_UTF8, BS_PUT_UTF16,
     BS_PUT_UTF32,
 };
+/* bs_more of a[0] and a[1] bytes; a[0], a small, in a[1] bytes; its end. */
+SLOW bool slow_bs_more(struct sched *S);
+SLOW void slow_bs_more_int(struct sched *S);
+SLOW void slow_bs_more_string(struct sched *S);
+SLOW term slow_bs_more_end(struct sched *S);
 term slow_bs_init(struct sched *S);
 term slow_bs_append(struct sched *S);
 bool slow_bs_put(struct sched *S, unsigned kind);

@@ -588,6 +588,29 @@ static term grow(struct proc *p, term bin, struct refcbin_words *r, uint64_t bit
     return put_subbin(heap_alloc(p, SUBBIN_WORDS), s->orig, bits, SUBBIN_WRITABLE);
 }
 
+bool bs_more(struct bs_build *b, term bin, size_t bytes)
+{
+    const struct subbin_words *s;
+    struct refcbin_words *r;
+
+    if (!boxed_is(bin, BOX_SUBBIN))
+        return false;
+    s = (const struct subbin_words *)boxed_ptr(bin);
+    if (s->size % 8 != 0 || bytes > BINARY_MAX_BITS / 8 ||
+        s->size + bytes * 8 > BINARY_MAX_BITS ||
+        !(r = can_grow(bin, s->size + bytes * 8)))
+        return false;
+    b->bin = bin;
+    b->more = r;
+    b->to = r->data + s->size / 8;
+    return true;
+}
+
+term bs_more_end(struct proc *p, struct bs_build *b)
+{
+    return grow(p, b->bin, b->more, (uint64_t)(b->to - b->more->data) * 8, false);
+}
+
 static term append(struct proc *p, struct bs_build *b, term bin,
                    uint64_t extra, uint64_t unit, bool private, term *why)
 {
@@ -999,70 +1022,10 @@ static bool segment_put(struct proc *p, struct bs_build *b,
     return good;
 }
 
-/*
- * What a loop that builds a binary does: whole bytes of small integers and of
- * strings, at the end of one that may grow. NONE: it is none of these, nothing was done.
- */
-static term create_more_bytes(struct proc *p, const struct bs_segment *segs, size_t n)
-{
-    uint64_t total = 0;
-
-    if (!boxed_is(segs[0].value, BOX_SUBBIN))
-        return THE_NON_VALUE;
-    for (size_t i = 1; i < n; i++) {
-        const struct bs_segment *s = &segs[i];
-
-        if (s->type == BS_STRING) {
-            total += (uint64_t)small_value(s->size) * 8;
-            continue;
-        }
-        if (s->type != BS_INTEGER || !term_is_small(s->value) || is_little(s->flags) ||
-            s->size >= small_make(65) || s->unit > 8)
-            return THE_NON_VALUE;
-        uint64_t bits = (uint64_t)small_value(s->size) * s->unit;
-        if (bits > 64 || bits % 8 != 0)
-            return THE_NON_VALUE;
-        total += bits;
-    }
-    uint64_t old = ((struct subbin_words *)boxed_ptr(segs[0].value))->size;
-    uint64_t size = old + total;
-    struct refcbin_words *r;
-
-    if (total == 0 || old % 8 != 0 || !is_multiple(old, segs[0].unit) ||
-        size > BINARY_MAX_BITS || !(r = can_grow(segs[0].value, size)))
-        return THE_NON_VALUE;
-    uint8_t *to = r->data + old / 8;
-    for (size_t i = 1; i < n; i++) {
-        if (segs[i].type == BS_STRING) {
-            for (size_t k = 0; k < (size_t)small_value(segs[i].size); k++)
-                *to++ = segs[i].string[k];
-            continue;
-        }
-        unsigned bytes = (unsigned)(small_value(segs[i].size) * segs[i].unit) / 8;
-        int64_t v = small_value(segs[i].value);
-
-        if (bytes == 1) {
-            *to++ = (uint8_t)v;
-            continue;
-        }
-        for (unsigned k = bytes; k-- > 0; v >>= 8)
-            to[k] = (uint8_t)v;
-        to += bytes;
-    }
-    return grow(p, segs[0].value, r, size, segs[0].type == BS_PRIVATE_APPEND);
-}
-
 term bs_create_bin(struct proc *p, struct bs_build *b,
                    const struct bs_segment *segs, size_t n)
 {
     uint64_t total = 0, bits;
-
-    if (n > 0 && segs[0].type <= BS_PRIVATE_APPEND) {
-        term more = create_more_bytes(p, segs, n);
-
-        if (more != THE_NON_VALUE)
-            return more;
-    }
 
     for (size_t i = 0; i < n; i++) {
         if (!segment_bits(p, &segs[i], &bits))

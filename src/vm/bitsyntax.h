@@ -87,6 +87,9 @@ struct bs_build {
     uint8_t *base;          /* its first byte */
     uint64_t offset;        /* bits: where the next segment goes */
     uint64_t size;          /* bits: of all */
+    struct refcbin_words *more; /* bs_more: what grows, and where to write */
+    uint8_t *to;
+    uint64_t part;              /* of bytes, collected before they are written */
 };
 
 /*
@@ -111,6 +114,26 @@ term bs_private_append(struct proc *p, struct bs_build *b, term bin,
                        uint64_t extra, uint64_t unit, term *why);
 /* An empty binary to append to, with room for `size` bytes (or 1024). */
 term bs_init_writable(struct proc *p, term size);
+
+/*
+ * Whole bytes to the end of a binary that may grow where it is. bs_more makes
+ * b->to a place for so many; false: that can't be, and nothing has happened. What
+ * is written there is nobody's until bs_more_end, so it may be abandoned.
+ */
+bool bs_more(struct bs_build *b, term bin, size_t bytes);
+/* When the compiler has proved that nobody else refers to it. */
+static inline term bs_more_private_end(struct bs_build *b)
+{
+    struct refcbin_words *r = b->more;
+    size_t bytes = (size_t)(b->to - r->data);
+
+    r->size = bytes;
+    r->bin->size = bytes;
+    ((struct subbin_words *)boxed_ptr(b->bin))->size = bytes * 8;
+    return b->bin;
+}
+/* On p's heap. */
+term bs_more_end(struct proc *p, struct bs_build *b);
 
 /* Write the next segment. False: the value is of the wrong kind (badarg). */
 bool bs_put_integer(struct proc *p, struct bs_build *b, term v, uint64_t bits,

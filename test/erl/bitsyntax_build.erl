@@ -10,7 +10,8 @@ main() ->
     appending(),
     shared_append(),
     errors(),
-    causes().
+    causes(),
+    more().
 
 id(X) -> X.
 
@@ -150,3 +151,43 @@ cause(F) ->
                 proplists:get_value(error_info, Info),
             C
     end.
+
+%% Constant numbers of whole bytes at the end of something: the short way, and
+%% every reason why it can't be taken.
+more() ->
+    Values = [{1, 2, 3}, {-1, -2, -3}, {0, 255, 16#123456}, {1 bsl 59, -(1 bsl 59), 7},
+              {1 bsl 70, 1, 2}, {1, 2, -(1 bsl 70)}],
+    [begin
+         P = <<(id(<<>>))/bits, A, B:16, C:24, "str", A:64, B:3, C:30, A:7, B:4, C:4>>,
+         Q = many(100, <<>>, A, B, C),
+         ?is(100 * byte_size(P), byte_size(Q)),
+         ?is(Q, binary:copy(P, 100)),
+         ?is(P, binary:part(Q, 99 * byte_size(P), byte_size(P))),
+         ?is(<<P/bits, 1:4>>, <<(id(P))/bits, 1:4>>),
+         %% Two continue the same binary.
+         Q1 = one(Q, A, B, C), Q2 = one(Q, C, B, A),
+         ?is(P, binary:part(Q1, byte_size(Q), byte_size(P))),
+         ?is(true, A =:= C orelse Q1 =/= Q2),
+         ?is(Q, binary:part(Q2, 0, byte_size(Q)))
+     end || {A, B, C} <- Values],
+    ?is(<<1:1, 2, 3:16>>, <<(id(<<1:1>>))/bits, (id(2)), (id(3)):16>>),
+    ?is(<<"abcdefgh", 1>>, <<(id(<<"abcdefgh">>))/binary, 1>>),
+    G = many(3, <<>>, 1, 2, 3),
+    [?is({Pos, integer, type, X},
+         cause(fun() -> <<(id(G))/binary, (id(V1)), (id(V2)):16, (id(V3)):4, (id(V4)):4>> end))
+     || {Pos, X, V1, V2, V3, V4} <- [{2, x, x, 1, 1, 1}, {3, 1.0, 1, 1.0, 1, 1},
+                                     {4, [], 1, 1, [], 1}, {5, {}, 1, 1, 1, {}}]],
+    ?is({1, binary, type, x}, cause(fun() -> <<(id(x))/binary, 1:8, 2:16>> end)),
+    ?is({1, binary, unit, <<1:1>>}, cause(fun() -> <<(id(<<1:1>>))/binary, 1:8, 2:16>> end)),
+    ?raises({error, badarg}, <<(id(G))/binary, (id(a)):0, 1>>),
+    ?is(<<G/binary, 1>>, <<(id(G))/binary, (id(7)):0, 1>>),
+    %% A failure leaves what was there as it was.
+    ?raises({error, badarg}, <<(id(G))/binary, 1, 2, (id(a))>>),
+    ?is(<<G/binary, 4>>, <<(id(G))/binary, (id(4))>>),
+    ?is(<< <<(X bxor 1), X:16, 1:3, X:5>> || <<X>> <= G >>,
+        iolist_to_binary([<<(X bxor 1), X:16, 1:3, X:5>> || <<X>> <= G])),
+    ?raises({error, badarg}, << <<(id(a)), X>> || <<X>> <= G >>).
+
+many(0, Acc, _, _, _) -> Acc;
+many(N, Acc, A, B, C) -> many(N - 1, one(Acc, A, B, C), A, B, C).
+one(Acc, A, B, C) -> <<Acc/bits, A, B:16, C:24, "str", A:64, B:3, C:30, A:7, B:4, C:4>>.
