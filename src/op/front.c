@@ -681,7 +681,10 @@ static void get_map_elements(struct loader *l, const struct arg *a)
 
         if (i >= n || (k < n && i == last))
             continue;
-        emit_begin(l, OP_get_map_element);
+        struct arg key = list[2 * i];
+        bool word = arg_is_const(key) && term_is_imm(arg_term(l, key));
+
+        emit_begin(l, word ? OP_get_map_word : OP_get_map_element);
         emit_label(l, label_of(a[0]));
         emit_place(l, a[1]);
         emit_place(l, list[2 * i]);
