@@ -31,21 +31,45 @@ term atom_from_index(uint32_t i)
     return ATOM_MAKE(i);
 }
 
-/* Eight bytes a step, the length in the first; the index uses the low bits. */
-static uint32_t index_hash(const uint8_t *s, size_t n)
+static inline uint64_t load64(const uint8_t *s)
 {
-    uint64_t h = n * 0x9e3779b97f4a7c15, w;
+    uint64_t w;
+
+    memcpy(&w, s, 8);
+    return w;
+}
+
+/* All of n < 8 bytes in a word. */
+static inline uint64_t load_few(const uint8_t *s, size_t n)
+{
+    uint32_t first, last;
+
+    if (n < 4)
+        return n == 0 ? 0 : s[0] | (uint32_t)s[n / 2] << 8 | (uint32_t)s[n - 1] << 16;
+    memcpy(&first, s, 4);
+    memcpy(&last, s + n - 4, 4);
+    return first | (uint64_t)last << 32;
+}
+
+/* Eight bytes a step, the length in the first; the index uses the low bits. */
+static inline uint32_t index_hash(const uint8_t *s, size_t n)
+{
+    uint64_t h = n * 0x9e3779b97f4a7c15;
 
     for (; n >= 8; n -= 8, s += 8) {
-        memcpy(&w, s, 8);
-        h = (h ^ w) * 0xff51afd7ed558ccd;
+        h = (h ^ load64(s)) * 0xff51afd7ed558ccd;
         h ^= h >> 32;
     }
-    w = 0;
-    for (size_t i = 0; i < n; i++)
-        w = w << 8 | s[i];
-    h = (h ^ w) * 0xff51afd7ed558ccd;
+    h = (h ^ load_few(s, n)) * 0xff51afd7ed558ccd;
     return (uint32_t)(h ^ h >> 32);
+}
+
+static inline bool same_name(const uint8_t *a, const uint8_t *b, size_t n)
+{
+    for (; n >= 8; n -= 8, a += 8, b += 8)
+        if (load64(a) != load64(b))
+            return false;
+    return load_few(a, n) == load_few(b, n);
 }
 
 /*
@@ -124,7 +148,7 @@ static uint32_t *slot_of(const uint8_t *s, size_t n)
         if (t->index[i] == 0)
             return &t->index[i];
         a = atom_at(t->index[i] - 1);
-        if (a->bytes == n && memcmp(a->name, s, n) == 0)
+        if (a->bytes == n && same_name(a->name, s, n))
             return &t->index[i];
     }
 }

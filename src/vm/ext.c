@@ -40,16 +40,16 @@ static size_t in_left(const struct in *in)
     return (size_t)(in->end - in->p);
 }
 
-static bool in_need(struct in *in, uint64_t n)
+static inline bool in_need(struct in *in, uint64_t n)
 {
-    if (in->bad || n > in_left(in)) {
+    if (unlikely(in->bad || n > in_left(in))) {
         in->bad = true;
         return false;
     }
     return true;
 }
 
-static const uint8_t *in_bytes(struct in *in, uint64_t n)
+static inline const uint8_t *in_bytes(struct in *in, uint64_t n)
 {
     const uint8_t *p = in->p;
 
@@ -59,25 +59,31 @@ static const uint8_t *in_bytes(struct in *in, uint64_t n)
     return p;
 }
 
-static uint32_t in_u8(struct in *in)
+static inline uint32_t in_u8(struct in *in)
 {
     return in_need(in, 1) ? *in->p++ : 0;
 }
 
-static uint32_t in_u16(struct in *in)
+static inline uint32_t in_u16(struct in *in)
 {
     const uint8_t *p = in_bytes(in, 2);
 
     return p ? (uint32_t)p[0] << 8 | p[1] : 0;
 }
 
-static uint32_t in_u32(struct in *in)
+static inline uint32_t get_u32(const uint8_t *p)
+{
+    uint32_t v;
+
+    memcpy(&v, p, sizeof v);
+    return __builtin_bswap32(v);
+}
+
+static inline uint32_t in_u32(struct in *in)
 {
     const uint8_t *p = in_bytes(in, 4);
 
-    return p ? (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16
-                   | (uint32_t)p[2] << 8 | p[3]
-             : 0;
+    return p ? get_u32(p) : 0;
 }
 
 static uint64_t in_u64(struct in *in)
@@ -90,10 +96,12 @@ static uint64_t in_u64(struct in *in)
 /* Valid UTF-8 of at most 255 characters? */
 static bool utf8_atom(const uint8_t *s, size_t n)
 {
-    size_t chars = 0;
+    size_t chars = 0, i = 0;
     uint32_t c;
 
-    for (size_t i = 0; i < n; chars++) {
+    while (i < n && s[i] < 0x80)
+        i++;
+    for (chars = i; i < n; chars++) {
         unsigned len = utf8_get(s + i, n - i, &c);
 
         if (len == 0)
@@ -122,17 +130,24 @@ static term in_atom_body(struct in *in, uint32_t tag, bool make)
     uint8_t utf8[2 * ATOM_MAX_CHARS + UTF8_MAX];
     term t = am_false;
 
-    if (!s || (latin1 ? n > ATOM_MAX_CHARS : !utf8_atom(s, n))) {
+    /* atom_make() looks at what is new to it by itself. */
+    if (!s || (latin1 ? n > ATOM_MAX_CHARS : !make && !utf8_atom(s, n))) {
         in->bad = true;
         return am_false;
     }
     if (latin1 && (make || (in->flags & EXT_SAFE))) {
-        size_t to = 0;
+        size_t ascii = 0, to;
 
-        for (size_t i = 0; i < n; i++)
-            to += utf8_put(utf8 + to, s[i]);
-        s = utf8;
-        n = to;
+        while (ascii < n && s[ascii] < 0x80)
+            ascii++;
+        if (ascii < n) {
+            memcpy(utf8, s, ascii);
+            to = ascii;
+            for (size_t i = ascii; i < n; i++)
+                to += utf8_put(utf8 + to, s[i]);
+            s = utf8;
+            n = to;
+        }
     }
     if (in->flags & EXT_SAFE)
         t = atom_find(s, n);
@@ -392,12 +407,16 @@ int64_t ext_size(const uint8_t *data, size_t n, unsigned flags, size_t *words)
 }
 
 /*
- * The decoder's stack holds pairs: where, and how many times four plus what.
+ * The decoder's stack holds pairs, changed where they lie until nothing is left:
+ * where, and how many times four plus what.
  *   FILL_ARRAY  consecutive words
  *   FILL_LIST   heads of consecutive cells, then the tail of the last
+ *   FILL_FLAT   the tuple of a small map's keys, whose other words follow; how
+ *               many keys and values together
  *   FILL_MAP    nothing: a map whose pairs are all there now
  */
-enum { FILL_ARRAY, FILL_LIST, FILL_MAP, FILL_BITS = 2 };
+enum { FILL_ARRAY, FILL_LIST, FILL_FLAT, FILL_MAP, FILL_BITS = 2 };
+#define FILL_ONE ((term)1 << FILL_BITS)
 
 struct pending_map {
     term *slot;
@@ -405,10 +424,31 @@ struct pending_map {
     term pairs[];
 };
 
-static void fill_push(struct wstack *s, const void *at, size_t n, unsigned what)
+static inline void fill_push(struct wstack *s, const void *at, size_t n,
+                             unsigned what)
 {
-    wstack_push(s, (term)(uintptr_t)at);
-    wstack_push(s, (term)n << FILL_BITS | what);
+    wstack_push2(s, (term)(uintptr_t)at, (term)n << FILL_BITS | what);
+}
+
+/* What is being filled in; the frames around it are on the stack. */
+struct fill {
+    term *at;
+    term n;                     /* left << FILL_BITS | what */
+};
+
+static inline void fill_begin(struct fill *f, struct wstack *s, term *at, size_t n,
+                              unsigned what)
+{
+    fill_push(s, f->at, f->n >> FILL_BITS, f->n & (FILL_ONE - 1));
+    f->at = at;
+    f->n = (term)n << FILL_BITS | what;
+}
+
+static inline void fill_end(struct fill *f, struct wstack *s)
+{
+    s->n -= 2;
+    f->at = (term *)(uintptr_t)s->base[s->n];
+    f->n = s->base[s->n + 1];
 }
 
 /* Build the map and forget the pairs. THE_NON_VALUE if two keys are equal. */
@@ -535,7 +575,8 @@ static term decode_export(struct in *in, struct dest *d)
 }
 
 /* A fun with holes for its creator and environment. */
-static term decode_fun(struct in *in, struct dest *d, struct wstack *s)
+static term decode_fun(struct in *in, struct dest *d, struct fill *fill,
+                       struct wstack *s)
 {
     in_u32(in);         /* the size; OTP 23 sometimes wrote a wrong one */
     uint32_t arity = in_u8(in);
@@ -552,55 +593,46 @@ static term decode_fun(struct in *in, struct dest *d, struct wstack *s)
     d->htop += FUN_WORDS(num_free);
     f->header = HEADER(BOX_FUN, arity, FUN_WORDS(num_free) - 1);
     f->entry = fun_entry_put(module, index, old_uniq, uniq, arity, num_free);
-    fill_push(s, &f->creator, 1 + num_free, FILL_ARRAY);
+    fill_begin(fill, s, &f->creator, 1 + num_free, FILL_ARRAY);
     return boxed_make((term *)f);
 }
 
-static term decode_list(struct in *in, struct dest *d, struct wstack *s,
-                        bool *again)
-{
-    uint32_t n = in_u32(in);
-    term *cell = d->htop;
-
-    if (n == 0) {
-        *again = true;  /* the tail alone */
-        return TERM_NIL;
-    }
-    d->htop += (size_t)n * CONS_WORDS;
-    for (uint32_t i = 0; i < n; i++)
-        cell[2 * i + 1] = cons_make(cell + 2 * i + 2);
-    fill_push(s, cell, n, FILL_LIST);
-    return cons_make(cell);
-}
-
-static term decode_string(struct in *in, struct dest *d)
-{
-    uint32_t n = in_u16(in);
-    const uint8_t *s = in_bytes(in, n);
-    term list = TERM_NIL;
-
-    if (!s)
-        return THE_NON_VALUE;
-    for (uint32_t i = n; i > 0; i--)
-        list = put_cons(&d->htop, small_make(s[i - 1]), list);
-    return list;
-}
-
-static term decode_tuple(struct dest *d, uint32_t n, struct wstack *s)
+static term decode_tuple(struct dest *d, uint32_t n, struct fill *f, struct wstack *s)
 {
     term *p = d->htop;
 
     p[0] = TUPLE_HEADER(n);
     d->htop += 1 + (size_t)n;
     if (n > 0)
-        fill_push(s, p + 1, n, FILL_ARRAY);
+        fill_begin(f, s, p + 1, n, FILL_ARRAY);
     return boxed_make(p);
 }
 
-/* The map follows when its pairs are known; the slot is written then. */
-static term decode_map(struct in *in, term *slot, struct wstack *s)
+/* Words of a flat map that is being filled in, from the keys' tuple on. */
+static inline term *flat_value(term *tuple, size_t n, size_t i)
+{
+    return tuple + 1 + n + 2 + i;
+}
+
+/*
+ * The map follows when its pairs are known; the slot is written then. One that
+ * is flat is filled in where it will be.
+ */
+static term decode_map(struct in *in, struct dest *d, term *slot, struct fill *f,
+                       struct wstack *s)
 {
     uint32_t n = in_u32(in);
+
+    if (n > 0 && n <= MAP_SMALL_LIMIT) {
+        term *tuple = d->htop, *map = tuple + 1 + n;
+
+        d->htop = flat_value(tuple, n, n);
+        tuple[0] = TUPLE_HEADER(n);
+        map[0] = MAP_HEADER(n);
+        map[1] = boxed_make(tuple);
+        fill_begin(f, s, tuple, 2 * (size_t)n, FILL_FLAT);
+        return boxed_make(map);
+    }
     struct pending_map *m
         = vm_try_alloc(ALLOC_PROC, sizeof *m + (size_t)n * 2 * sizeof(term));
 
@@ -608,9 +640,9 @@ static term decode_map(struct in *in, term *slot, struct wstack *s)
         return THE_NON_VALUE;
     m->slot = slot;
     m->n = n;
-    fill_push(s, m, 0, FILL_MAP);
+    fill_begin(f, s, (term *)m, 0, FILL_MAP);
     if (n > 0)
-        fill_push(s, m->pairs, 2 * (size_t)n, FILL_ARRAY);
+        fill_begin(f, s, m->pairs, 2 * (size_t)n, FILL_ARRAY);
     return TERM_NIL;
 }
 
@@ -631,19 +663,15 @@ static term decode_bits(struct in *in, struct dest *d)
     return boxed_make((term *)s);
 }
 
-/* The term at in->p, whose parts may be left to the stack. */
-static term decode_one(struct in *in, struct dest *d, term *slot,
-                       struct wstack *s, bool *again)
+/* The term at in->p, whose parts may be left to be filled in. */
+static term decode_one(struct in *in, struct dest *d, term *slot, struct fill *fill,
+                       struct wstack *s)
 {
     uint32_t tag = in_u8(in), n;
     const uint8_t *bytes;
     double f;
 
     switch (tag) {
-    case SMALL_INTEGER_EXT:
-        return small_make(in_u8(in));
-    case INTEGER_EXT:
-        return small_make((int32_t)in_u32(in));
     case SMALL_BIG_EXT:
     case LARGE_BIG_EXT: {
         n = tag == SMALL_BIG_EXT ? in_u8(in) : in_u32(in);
@@ -661,18 +689,10 @@ static term decode_one(struct in *in, struct dest *d, term *slot,
     case ATOM_UTF8_EXT:
     case SMALL_ATOM_UTF8_EXT:
         return in_atom_body(in, tag, true);
-    case NIL_EXT:
-        return TERM_NIL;
-    case STRING_EXT:
-        return decode_string(in, d);
-    case LIST_EXT:
-        return decode_list(in, d, s, again);
-    case SMALL_TUPLE_EXT:
-        return decode_tuple(d, in_u8(in), s);
     case LARGE_TUPLE_EXT:
-        return decode_tuple(d, in_u32(in), s);
+        return decode_tuple(d, in_u32(in), fill, s);
     case MAP_EXT:
-        return decode_map(in, slot, s);
+        return decode_map(in, d, slot, fill, s);
     case BINARY_EXT:
         n = in_u32(in);
         bytes = in_bytes(in, n);
@@ -691,7 +711,7 @@ static term decode_one(struct in *in, struct dest *d, term *slot,
     case NEWER_REFERENCE_EXT:
         return decode_ref(in, d, tag);
     case NEW_FUN_EXT:
-        return decode_fun(in, d, s);
+        return decode_fun(in, d, fill, s);
     case EXPORT_EXT:
         return decode_export(in, d);
     default:
@@ -703,79 +723,165 @@ static term decode_one(struct in *in, struct dest *d, term *slot,
  * Where the next term goes; NULL if all is filled in, or, with *bad, if a map
  * can't be built.
  */
-static term *fill_next(struct wstack *s, struct dest *d, bool *bad)
+static inline term *fill_next(struct fill *f, struct wstack *s, struct dest *d,
+                              bool *bad)
 {
-    while (s->n > 0) {
-        term *at = (term *)(uintptr_t)s->base[s->n - 2];
-        size_t n = s->base[s->n - 1] >> FILL_BITS;
-        unsigned what = s->base[s->n - 1] & ((1u << FILL_BITS) - 1);
+    for (;;) {
+        term *at = f->at;
+        size_t n = f->n >> FILL_BITS;
 
-        switch (what) {
+        switch (f->n & (FILL_ONE - 1)) {
         case FILL_ARRAY:
-            s->n -= 2;
-            if (n > 1)
-                fill_push(s, at + 1, n - 1, what);
+            if (n == 0)
+                break;
+            f->at = at + 1;
+            f->n -= FILL_ONE;
             return at;
         case FILL_LIST:
-            s->n -= 2;
-            if (n == 0)
+            if (n == 0) {
+                fill_end(f, s);
                 return at - CONS_WORDS + 1;
-            fill_push(s, at + CONS_WORDS, n - 1, what);
+            }
+            f->at = at + CONS_WORDS;
+            f->n -= FILL_ONE;
             return at;
+        case FILL_FLAT: {
+            size_t keys = header_words(*at), i = keys - (n + 1) / 2;
+
+            if (n == 0) {
+                if (map_flat_complete(at + 1, flat_value(at, keys, 0), keys))
+                    break;
+                *bad = true;
+                return NULL;
+            }
+            f->n -= FILL_ONE;
+            return n % 2 == 0 ? at + 1 + i : flat_value(at, keys, i);
+        }
         default: {
             struct pending_map *m = (struct pending_map *)at;
-            term *slot = m->slot;
+            term *slot;
 
-            s->n -= 2;
+            if (!m)
+                return NULL;
+            slot = m->slot;
+            fill_end(f, s);
             *slot = finish_map(d, m);
             if (*slot == THE_NON_VALUE) {
                 *bad = true;
                 return NULL;
             }
-            break;
+            continue;
         }
         }
+        fill_end(f, s);
     }
-    return NULL;
 }
 
+/* After an error: nothing is built, and nothing kept. */
+static void decode_undo(struct fill *f, struct wstack *s, struct dest *d,
+                        term *start, term *first, size_t vheap)
+{
+    for (; f->at; fill_end(f, s)) {
+        if ((f->n & (FILL_ONE - 1)) == FILL_MAP)
+            vm_free(f->at);
+    }
+    for (term *obj = d->off->first, *next; obj != first; obj = next) {
+        next = (term *)obj[1];
+        offheap_drop(obj);
+    }
+    d->off->first = first;
+    d->off->vheap_words = vheap;
+    d->htop = start;
+}
+
+/*
+ * What most terms are made of is read without a look at how much is left: the
+ * first pass has looked. The rest goes by decode_one().
+ */
 term ext_decode(struct dest *d, const uint8_t *data, size_t n, unsigned flags)
 {
     struct in in = {.p = data, .end = data + n, .flags = flags};
-    struct offheap *off = d->off;
-    term *start = d->htop, *first = off->first;
-    size_t vheap = off->vheap_words;
+    term *start = d->htop, *first = d->off->first, *hp = start;
+    size_t vheap = d->off->vheap_words;
     term result = TERM_NIL, *slot = &result;
+    const uint8_t *p = data;
+    struct fill f = {NULL, FILL_MAP};
     struct wstack s;
     bool bad = false;
 
     wstack_init(&s);
     while (slot) {
-        bool again = false;
-        term t = decode_one(&in, d, slot, &s, &again);
+        term t;
 
-        if (again)
-            continue;
-        if (t == THE_NON_VALUE || in.bad) {
-            bad = true;
+        switch (*p) {
+        case SMALL_INTEGER_EXT:
+            t = small_make(p[1]);
+            p += 2;
+            break;
+        case INTEGER_EXT:
+            t = small_make((int32_t)get_u32(p + 1));
+            p += 5;
+            break;
+        case NIL_EXT:
+            t = TERM_NIL;
+            p += 1;
+            break;
+        case SMALL_TUPLE_EXT: {
+            size_t arity = p[1];
+
+            p += 2;
+            hp[0] = TUPLE_HEADER(arity);
+            t = boxed_make(hp);
+            if (arity > 0)
+                fill_begin(&f, &s, hp + 1, arity, FILL_ARRAY);
+            hp += 1 + arity;
             break;
         }
-        *slot = t;
-        slot = fill_next(&s, d, &bad);
-    }
+        case STRING_EXT: {
+            size_t len = (size_t)p[1] << 8 | p[2];
 
-    if (bad) {
-        for (; s.n > 0; s.n -= 2) {
-            if ((s.base[s.n - 1] & ((1u << FILL_BITS) - 1)) == FILL_MAP)
-                vm_free((void *)(uintptr_t)s.base[s.n - 2]);
+            p += 3;
+            t = len ? cons_make(hp) : TERM_NIL;
+            for (size_t i = 0; i < len; i++, hp += CONS_WORDS) {
+                hp[0] = small_make(p[i]);
+                hp[1] = cons_make(hp + CONS_WORDS);
+            }
+            if (len)
+                hp[-1] = TERM_NIL;
+            p += len;
+            break;
         }
-        for (term *obj = off->first, *next; obj != first; obj = next) {
-            next = (term *)obj[1];
-            offheap_drop(obj);
+        case LIST_EXT: {
+            size_t len = get_u32(p + 1);
+            term *cell = hp;
+
+            p += 5;
+            if (len == 0)
+                continue;       /* the tail alone */
+            t = cons_make(cell);
+            hp += len * CONS_WORDS;
+            for (size_t i = 1; i < 2 * len; i += 2)
+                cell[i] = cons_make(cell + i + 1);
+            fill_begin(&f, &s, cell, len, FILL_LIST);
+            break;
         }
-        off->first = first;
-        off->vheap_words = vheap;
-        d->htop = start;
+        default:
+            in.p = p;
+            d->htop = hp;
+            t = decode_one(&in, d, slot, &f, &s);
+            hp = d->htop;
+            p = in.p;
+            if (unlikely(t == THE_NON_VALUE || in.bad))
+                goto failed;
+        }
+        *slot = t;
+        d->htop = hp;
+        slot = fill_next(&f, &s, d, &bad);
+        hp = d->htop;
+    }
+    if (unlikely(bad)) {
+failed:
+        decode_undo(&f, &s, d, start, first, vheap);
         result = THE_NON_VALUE;
     }
     wstack_fini(&s);

@@ -190,6 +190,12 @@ static term flat_copy_set(struct proc *p, term map, size_t i, term value)
     return boxed_make(&to->header);
 }
 
+static inline int key_compare(term a, term b)
+{
+    return term_is_atom(a) && term_is_atom(b) ? atom_compare(a, b)
+                                              : term_compare_exact(a, b);
+}
+
 /* Where key, which is not among them, belongs in n sorted keys. */
 static size_t sorted_place(const term *keys, size_t n, term key)
 {
@@ -197,11 +203,8 @@ static size_t sorted_place(const term *keys, size_t n, term key)
 
     while (low < high) {
         size_t mid = (low + high) / 2;
-        int order = term_is_atom(key) && term_is_atom(keys[mid])
-                        ? atom_compare(keys[mid], key)
-                        : term_compare_exact(keys[mid], key);
 
-        if (order < 0)
+        if (key_compare(keys[mid], key) < 0)
             low = mid + 1;
         else
             high = mid;
@@ -396,6 +399,27 @@ static term flat_from_pairs(term **hp, const term *pairs, size_t n)
     for (size_t i = 0; i < n; i++)
         kept = sorted_insert(keys, values, kept, pairs[2 * i], pairs[2 * i + 1]);
     return flat_make(hp, keys, values, kept);
+}
+
+bool map_flat_complete(term *keys, term *values, size_t n)
+{
+    for (size_t i = 1; i < n; i++) {
+        term key = keys[i], value = values[i];
+        size_t at;
+
+        /* Mostly they are in order. */
+        if (key_compare(keys[i - 1], key) < 0)
+            continue;
+        for (at = 0; at < i; at++)
+            if (term_eq(keys[at], key))
+                return false;
+        at = sorted_place(keys, i, key);
+        memmove(&keys[at + 1], &keys[at], (i - at) * sizeof(term));
+        memmove(&values[at + 1], &values[at], (i - at) * sizeof(term));
+        keys[at] = key;
+        values[at] = value;
+    }
+    return true;
 }
 
 term map_build(struct dest *d, term *pairs, size_t n)

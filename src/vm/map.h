@@ -42,6 +42,12 @@ term map_from_pairs(struct proc *p, const term *pairs, size_t n);
 size_t map_build_words(size_t n);
 term map_build(struct dest *d, term *pairs, size_t n);
 
+/*
+ * The n keys and values of a flat map have been written where they belong, in
+ * any order: put them in order. False if two keys are equal.
+ */
+bool map_flat_complete(term *keys, term *values, size_t n);
+
 /* Visit all pairs; order: flat maps by key, hashed ones by hash. */
 struct map_iter {
     term map;
