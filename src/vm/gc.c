@@ -32,6 +32,14 @@
  */
 #define DOUBLE_MAX_WORDS ((size_t)8 << 20)
 
+/*
+ * A minor collection that leaves the young block nearly empty is mostly followed
+ * by some that don't. So the block shrinks, which is another copy of what lives,
+ * only after so many in a row, or if it is larger than this.
+ */
+#define ROOMY_COLLECTIONS 4
+#define ROOMY_MAX_WORDS ((size_t)1 << 20)
+
 struct gc {
     struct proc *p;
     term *roots;                /* x registers and what else the caller holds */
@@ -369,7 +377,12 @@ static int fit(struct gc *g, size_t need, bool minor)
     } else if (minor) {
         size_t old_size = h->old_hend - h->old_heap;
 
-        if (size > 3000 && 4 * need < size && (size > 8000 || size > old_size)) {
+        bool roomy = size > 3000 && 4 * need < size &&
+                     (size > 8000 || size > old_size);
+
+        if (!roomy)
+            h->roomy_gcs = 0;
+        else if (size > ROOMY_MAX_WORDS || ++h->roomy_gcs >= ROOMY_COLLECTIONS) {
             /* Not small beside the old heap, or it fills too soon. */
             wanted = 3 * need;
             if (wanted * 9 < old_size && old_size / 8 > wanted)

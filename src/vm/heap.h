@@ -67,6 +67,7 @@ struct heap {
     bool grow;                          /* survivors filled the block: double */
     bool want_gc;                       /* collect at the next boundary */
     bool want_full;
+    uint8_t roomy_gcs;                  /* minor ones in a row: gc.c */
 };
 
 /*

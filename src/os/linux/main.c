@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -84,12 +85,24 @@ static void open_standard_fds(void)
         close(fd);
 }
 
+/*
+ * Heaps of processes come and go by the megabyte, and pages are dear to get from
+ * the kernel each time: blocks up to this size are cut from memory that stays.
+ */
+#define KEEP_BYTES (16 << 20)
+static void keep_memory(void)
+{
+    mallopt(M_MMAP_THRESHOLD, KEEP_BYTES);
+    mallopt(M_TRIM_THRESHOLD, 2 * KEEP_BYTES);
+}
+
 int main(int argc, char **argv)
 {
     static struct command_line c;       /* kept: the leak checker finds it */
     struct preload p;
     int status;
 
+    keep_memory();
     open_standard_fds();
     args_parse(&c, argc, argv);
     if (c.version) {
