@@ -20,7 +20,7 @@ $(T_OUT)/%.beam: test/erl/%.S test/asm.escript
 	@echo '  $@'; escript test/asm.escript $< $(T_OUT)
 
 ## check       all tests that finish in minutes (T=module for one of test/erl)
-check: check-c check-stock check-ling check-nomem check-web check-coverage check-badarg \
+check: check-c check-stock check-ling check-nomem check-web check-net check-coverage check-badarg \
     check-images check-bare check-bake check-tool check-compile check-otp check-repro \
     check-san check-fuzz
 
@@ -52,10 +52,9 @@ KVM := $(if $(wildcard /dev/kvm),kvm)
 
 ## check-web   examples/web on stock erl, on ling, in an image, in a baked one; a client outside
 WEB_ARGS := -noshell -pa $(EX)/web/ebin -web port 0 -web address '{127,0,0,1}' -run web_app run
-check-web: $(LING) examples
+check-web: $(LING) examples kindling
 	escript test/web.escript erl $(WEB_ARGS)
 	escript test/web.escript $(LING) $(WEB_ARGS)
-check-web: kindling
 	bin/kindling build -q -o build/web.img --run web_app run $(EX)/web
 	bin/kindling bake --ready app -o build/web.baked.img build/web.img
 	for image in web.img web.baked.img; do for on in process $(KVM); do \
@@ -74,6 +73,9 @@ check-images: bin/tender $(T_OUT).img
 	$(if $(KVM),bin/kindling run --on kvm $(T_OUT).img,\
 	    @echo "SKIPPED: no /dev/kvm here, images were not tested on KVM")
 
+## check-net   instances on the network of the switch
+check-net: kindling
+	test/net/run.sh
 # Images that were baked, and their copies; check-long starts 10,000.
 check-bake: kindling
 	test/bake/run.sh
@@ -112,6 +114,6 @@ check-repro: kindling examples
 	test/repro.sh
 
 .PHONY: check-bake check-repro check-coverage check-badarg check-san check-nomem
-.PHONY: check-web check check-stock check-ling check-images check-compile check-long
+.PHONY: check-web check-net check check-stock check-ling check-images check-compile check-long
 include test/c/c.mk
 include test/otp/otp.mk

@@ -20,6 +20,7 @@
 #include "app.h"
 #include "beam.h"
 #include "seal.h"
+#include "switch.h"
 #include "tree.h"
 
 #define ROOT "/otp"
@@ -54,6 +55,7 @@ static const char licences[] =
 "\n"
 "  ling                      Apache-2.0\n"
 "  musl 1.2.3                MIT\n"
+"  lwIP 2.1.3                BSD-3-Clause\n"
 "  zlib 1.2.13               Zlib\n"
 "  Erlang/OTP modules        Apache-2.0\n"
 "  PCRE 8.44 (from OTP)      BSD-3-Clause\n"
@@ -273,11 +275,13 @@ static struct term *apply_ready(void)
 
 /*
  * Names are resolved by OTP itself: there is no helper program to ask the
- * system. A default of kernel's own, so that a configuration may say otherwise.
+ * system. The gateway of an instance's network answers (switch.h). A default of kernel's own, so that a configuration may say otherwise.
  */
 static void set_resolver(struct build *b, struct term *t)
 {
-    static const char text[] = "{lookup, [file, dns]}.\n"
+    /* A file that is not there would make OTP forget the server again. */
+    static const char text[] = "{lookup, [file, dns]}.\n{resolv_conf, \"\"}.\n"
+        "{nameserver, {" GATEWAY_IP(",") "}}.\n"
         "{host, {127,0,0,1}, [\"localhost\"]}.\n{host, {0,0,0,0,0,0,0,1}, [\"localhost\"]}.\n";
     struct term *start, *app, *env;
 

@@ -24,6 +24,9 @@
 #define SWITCH_NAME 64
 #define PUBLISH_MAX 16
 
+/* The gateway, port 1 of 10.78.0.0/16. */
+#define GATEWAY_IP(between) "10" between "78" between "0" between "1"
+
 /* A message of the connection, with the descriptors of listening sockets. */
 enum switch_what { SWITCH_JOIN = 1, SWITCH_DUMP = 2 };
 struct switch_request {

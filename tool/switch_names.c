@@ -40,13 +40,22 @@ static struct udp_pcb *pcb;
 static struct source resolver;
 static int resolver_fd = -1;
 
-/* The first nameserver of the host, or false. */
+/* The first nameserver of the host, or false. KINDLING_RESOLVER: ADDRESS:PORT. */
 static bool find_resolver(struct sockaddr_storage *a, socklen_t *n)
 {
+    const char *given = getenv("KINDLING_RESOLVER");
     FILE *f = fopen("/etc/resolv.conf", "r");
     char line[256], address[64];
     bool found = false;
+    int given_port;
 
+    if (given && sscanf(given, "%63[0-9.]:%d", address, &given_port) == 2) {
+        struct sockaddr_in *in = (struct sockaddr_in *)a;
+
+        *in = (struct sockaddr_in){.sin_family = AF_INET, .sin_port = htons((uint16_t)given_port)};
+        *n = sizeof *in;
+        found = inet_pton(AF_INET, address, &in->sin_addr) == 1;
+    }
     while (f && !found && fgets(line, sizeof line, f)) {
         struct sockaddr_in *in = (struct sockaddr_in *)a;
         struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)a;

@@ -1,0 +1,69 @@
+%% What the images of run.sh run: start/0 does what the arguments say.
+-module(net_app).
+-export([start/0]).
+
+start() ->
+    halt(do(init:get_plain_arguments())).
+
+%% The address of this instance's port.
+do(["address"]) ->
+    {ok, Ifs} = inet:getifaddrs(),
+    Opts = proplists:get_value("eth0", Ifs),
+    io:format("~s ~p~n", [inet:ntoa(proplists:get_value(addr, Opts)),
+                          proplists:get_value(hwaddr, Opts)]),
+    0;
+do(["resolve" | Names]) ->
+    [case inet:getaddr(Name, inet) of
+         {ok, Ip} -> io:format("~s is ~s~n", [Name, inet:ntoa(Ip)]);
+         {error, Why} -> io:format("~s: ~p~n", [Name, Why])
+     end || Name <- Names],
+    0;
+%% Everything that comes goes back, until the connection ends.
+do(["echo", Port]) ->
+    {ok, L} = gen_tcp:listen(list_to_integer(Port), [binary, {active, false}, {backlog, 100},
+                                                    {exit_on_close, false}]),
+    do(["address"]),
+    echo(L);
+%% Sends N bytes to a server that echoes, reads them slowly, compares.
+do(["through", Ip, Port, N]) ->
+    {ok, A} = inet:parse_address(Ip),
+    {ok, S} = gen_tcp:connect(A, list_to_integer(Port), [binary, {active, false}], 5000),
+    Data = << <<(I * 7 rem 251)>> || I <- lists:seq(1, list_to_integer(N)) >>,
+    spawn_link(fun() -> ok = gen_tcp:send(S, Data), gen_tcp:shutdown(S, write) end),
+    case all(S, []) of
+        Data -> io:format("all of it~n"), 0;
+        Other -> io:format("~b bytes differ~n", [byte_size(Other)]), 1
+    end;
+do(["connect", Ip, Port]) ->
+    {ok, A} = inet:parse_address(Ip),
+    io:format("~p~n", [gen_tcp:connect(A, list_to_integer(Port), [], 3000)]),
+    0;
+do(["datagrams", Ip]) ->
+    {ok, A} = inet:parse_address(Ip),
+    {ok, U} = gen_udp:open(0, [binary, {active, false}]),
+    ok = gen_udp:connect(U, A, 9),
+    ok = gen_udp:send(U, <<"nobody there">>),
+    io:format("~p~n", [gen_udp:recv(U, 0, 3000)]),
+    0;
+do(["sleep"]) ->
+    do(["address"]),
+    receive never -> 0 end.
+
+echo(L) ->
+    {ok, S} = gen_tcp:accept(L),
+    P = spawn(fun() -> receive go -> pass(S) end end),
+    ok = gen_tcp:controlling_process(S, P),
+    P ! go,
+    echo(L).
+
+pass(S) ->
+    case gen_tcp:recv(S, 0) of
+        {ok, D} -> ok = gen_tcp:send(S, D), pass(S);
+        {error, closed} -> gen_tcp:close(S)
+    end.
+
+all(S, Acc) ->
+    case gen_tcp:recv(S, 0, 10000) of
+        {ok, D} -> timer:sleep(1), all(S, [Acc, D]);
+        {error, closed} -> iolist_to_binary(Acc)
+    end.

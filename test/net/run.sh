@@ -1,0 +1,147 @@
+#!/bin/sh
+# The network of instances: addresses, names, published ports, each other, dumps,
+# and what is left when one ends or is killed.
+set -u
+cd "$(dirname "$0")/../.."
+kindling=$PWD/bin/kindling
+out=$PWD/build/net
+rm -rf "$out"
+mkdir -p "$out/ebin" "$out/run"
+export XDG_RUNTIME_DIR="$out/run"
+passed=0
+failed=0
+started=
+
+good() { passed=$((passed + 1)); }
+bad() { failed=$((failed + 1)); echo "FAIL: $*"; }
+equal() { if [ "$2" = "$3" ]; then good; else bad "$1: expected \"$2\", got \"$3\""; fi; }
+matches() { if echo "$3" | grep -qE -- "$2"; then good; else bad "$1: no \"$2\" in \"$3\""; fi; }
+run() { "$kindling" run --on "$on" --net "$out/net.img" -- "$@" 2>&1 < /dev/null; }
+# start NAME OPTIONS... -- ARGS: in the background; $address is its own
+start() {
+    name=$1
+    shift
+    "$kindling" run -d --name "$name" --on "$on" "$@" > /dev/null || bad "$name does not start"
+    started="$started $name"
+    address=
+    while [ -z "$address" ]; do
+        sleep 0.05
+        address=$("$kindling" logs "$name" | sed -n 's/^\(10[0-9.]*\) .*/\1/p')
+    done
+}
+stop() {
+    for name in $started; do "$kindling" stop --timeout 2 "$name"; done 2> /dev/null
+    started=
+}
+free_port() {
+    python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
+}
+# What a client on the host gets back of N bytes that it sends, and ends.
+through() {
+    python3 - "$1" "$2" << 'EOF'
+import socket, sys, threading
+data = bytes(i * 7 % 251 for i in range(int(sys.argv[2])))
+s = socket.create_connection(("127.0.0.1", int(sys.argv[1])), 20)
+def send():
+    s.sendall(data)
+    s.shutdown(socket.SHUT_WR)
+threading.Thread(target=send).start()
+got = bytearray()
+while True:
+    part = s.recv(10000)
+    if not part:
+        break
+    got += part
+print("all of it" if got == data else "%d bytes differ" % len(got))
+EOF
+}
+resolver=
+trap 'stop; [ -z "$resolver" ] || kill "$resolver"' EXIT
+
+erlc -o "$out/ebin" test/net/net_app.erl || exit 1
+echo '{application, net_app, [{vsn, "1"}, {modules, [net_app]}, {registered, []},
+    {applications, [kernel, stdlib]}]}.' > "$out/ebin/net_app.app"
+"$kindling" build -q -o "$out/net.img" --run net_app start "$out/ebin" || exit 1
+modes=process
+if [ -r /dev/kvm ] && [ -w /dev/kvm ]; then modes="process kvm"; else
+    echo "no /dev/kvm: not tested on KVM" >&2; fi
+dns=$(python3 -c 'import socket; s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
+python3 test/net/resolver.py "$dns" > "$out/resolver" &
+resolver=$!
+export KINDLING_RESOLVER=127.0.0.1:$dns
+
+for on in $modes; do
+    # Each start has an address of its own, and one that was let go is not the next.
+    one=$(run address)
+    two=$(run address)
+    matches "$on address" '^10\.78\.[0-9.]+ \[2,75,105,110,' "$one"
+    if [ "$one" != "$two" ]; then good; else bad "$on: two starts with $one"; fi
+
+    equal "$on names" "one.test is 10.1.2.3
+two.test: nxdomain" "$(run resolve one.test two.test)"
+    # Without a network a name is not waited for.
+    equal "$on no network" "one.test: nxdomain" \
+        "$("$kindling" run --on "$on" "$out/net.img" -- resolve one.test 2>&1)"
+
+    port=$(free_port)
+    start "echo-$on" -p "$port:7777" "$out/net.img" -- echo 7777
+    server=$address
+    equal "$on published, little" "all of it" "$(through "$port" 10)"
+    equal "$on published, much" "all of it" "$(through "$port" 3000000)"
+    equal "$on each other" "all of it" "$(run through "$server" 7777 1000000)"
+    equal "$on nobody listens" "{error,econnrefused}" "$(run connect "$server" 7778)"
+    equal "$on nobody's datagram" "{error,econnrefused}" "$(run datagrams "$server")"
+    equal "$on no such instance" "{error,ehostunreach}" "$(run connect 10.78.200.200 80 |
+        sed 's/timeout/ehostunreach/')"
+    matches "$on port in use" "cannot publish $port:1: Address in use" \
+        "$("$kindling" run --on "$on" -p "$port:1" "$out/net.img" 2>&1)"
+
+    "$kindling" dump "echo-$on" > "$out/dump.pcap" &
+    dump=$!
+    sleep 0.2
+    through "$port" 1000 > /dev/null
+    "$kindling" stop "echo-$on"
+    wait "$dump"
+    equal "$on dump ends" 0 $?
+    if command -v tcpdump > /dev/null; then
+        matches "$on dump" "10.78.0.1.* > $server.7777: Flags .S." \
+            "$(tcpdump -n -r "$out/dump.pcap" 2> "$out/tcpdump")"
+    else
+        matches "$on dump" "^4d3cb2a1" "$(od -An -tx1 -N4 "$out/dump.pcap" | tr -d ' ')"
+    fi
+
+    # Killed: the port is free again, whoever was connected is told.
+    port=$(free_port)
+    start "victim-$on" -p "$port:7777" "$out/net.img" -- echo 7777
+    pid=$("$kindling" ps | awk -v n="victim-$on" '$1 == n { print $2 }')
+    equal "$on killed" "reset" "$(python3 -c '
+import os, socket, sys
+s = socket.create_connection(("127.0.0.1", int(sys.argv[1])), 10)
+s.sendall(b"x")
+s.recv(1)
+os.kill(int(sys.argv[2]), 9)
+try:
+    print("end" if not s.recv(1) else "data")
+except ConnectionResetError:
+    print("reset")' "$port" "$pid")"
+    sleep 0.1
+    equal "$on port is free" "free" "$(python3 -c '
+import socket, sys
+s = socket.socket()
+s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+s.bind(("127.0.0.1", int(sys.argv[1])))
+print("free")' "$port" 2>&1)"
+    stop
+done
+
+# The switch ends when nobody is left, and says nothing meanwhile.
+equal "switch log" "" "$(cat "$out/run/kindling/.switch.log")"
+i=0
+while [ -e "$out/run/kindling/.switch.socket" ] && [ $i -lt 100 ]; do
+    sleep 0.2
+    i=$((i + 1))
+done
+if [ -e "$out/run/kindling/.switch.socket" ]; then bad "the switch is still there"; else good; fi
+
+echo "net: $passed passed, $failed failed"
+[ $failed -eq 0 ]
