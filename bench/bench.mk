@@ -18,10 +18,15 @@ bench-boot: kindling examples
 bench-idle: kindling examples
 	bin/kindling build -q -o build/shell.img --shell $(EX)/compile
 	bench/idle.sh build/shell.img
-## bench-net   HTTP requests a second of examples/web, beside stock erl
+## bench-net   HTTP requests a second of examples/web, beside stock erl; start to first page
 $(B_OUT)/http: bench/http.c
 	@mkdir -p $(@D)
 	$(Q)$(CC) -std=gnu11 -O2 $(WARN) -o $@ $<
-bench-net: $(LING) $(B_OUT)/http examples
-	bench/net.sh $(B_OUT)/http $(EX)/web/ebin
+bench-net: $(LING) $(B_OUT)/http examples kindling
+	bin/kindling build -q -o build/web.img --run web_app run $(EX)/web
+	bin/kindling bake --ready app -o build/web.baked.img build/web.img
+	bench/net.sh $(B_OUT)/http $(EX)/web/ebin build/web.img
+	for on in $(KVM) process; do \
+	    bin/kindling bench --on $$on --http 8080 build/web.img build/web.baked.img || exit 1; \
+	done
 .PHONY: bench-net bench bench-code bench-boot bench-idle

@@ -1,12 +1,13 @@
 /*
  * burst.c - kindling burst and kindling bench: starts of images, measured from
  * outside: from the start of a tender, or the word to one of a pool, to the
- * first line that comes out.
+ * first line that comes out, or the first page.
  */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -21,12 +22,15 @@
 
 #include "elfimage.h"
 #include "kindling.h"
+#include "switch.h"
 
 #define ANSWER_SECONDS 60
 
 struct clone {
     pid_t pid;
     int out, go;                /* -1: closed */
+    int client;                 /* its connection to the published port; -1: none */
+    unsigned port;
     double answered;            /* ms; 0: not yet */
 };
 
@@ -34,6 +38,7 @@ struct starter {
     const char *image;
     char *tender;
     bool process, pool;
+    uint16_t http;              /* ask this port of the instance; 0: wait for a line */
     uint64_t mem_bytes;
     int report_fd;              /* -1: none */
 };
@@ -46,10 +51,58 @@ static double now_ms(void)
     return (double)ts.tv_sec * 1e3 + (double)ts.tv_nsec / 1e6;
 }
 
+/* A network for it, and the arguments that tell. */
+static int add_network(const struct starter *s, struct clone *c, struct network *net,
+                       const char **argv, int *n)
+{
+    struct guest_info info = {
+        .magic = GUEST_INFO_MAGIC, .version = GUEST_VERSION, .bytes = sizeof info,
+    };
+    int fd = memfd_create("info", 0);
+
+    c->port = network_publish_any(net, s->http);
+    network_join(net, "bench");
+    info.net = net->net;
+    if (fd < 0 || write(fd, &info, sizeof info) != sizeof info)
+        fail(EXIT_TOOL, "cannot start a copy of %s: %s", s->image, strerror(errno));
+    argv[(*n)++] = "--net";
+    argv[(*n)++] = network_argument(net);
+    argv[(*n)++] = "--info-fd";
+    argv[(*n)++] = format("%d", fd);
+    return fd;
+}
+
+/* A request to it, whatever it does yet. */
+static void ask(const struct starter *s, struct clone *c)
+{
+    static const char request[] = "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons((uint16_t)c->port),
+                            .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+
+    if (!s->http)
+        return;
+    c->client = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (c->client < 0 || connect(c->client, (struct sockaddr *)&a, sizeof a) < 0 ||
+        write(c->client, request, sizeof request - 1) != sizeof request - 1)
+        fail(EXIT_TOOL, "cannot ask a copy of %s: %s", s->image, strerror(errno));
+}
+
+static bool is_answer(const struct starter *s, const char *part, size_t n)
+{
+    static const char good[] = "HTTP/1.1 200 ";
+
+    if (s->http)
+        return n >= sizeof good - 1 && memcmp(part, good, sizeof good - 1) == 0;
+    return memchr(part, '\n', n);
+}
+
 static void start_clone(const struct starter *s, struct clone *c)
 {
-    const char *argv[14];
-    int out[2], go[2] = {-1, -1}, n = 0;
+    const char *argv[18];
+    int out[2], go[2] = {-1, -1}, n = 0, info = -1;
+    struct network net = {0};
+
+    c->client = -1;
 
     if (pipe2(out, O_CLOEXEC) < 0 ||
         (s->pool && socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, go) < 0))
@@ -69,6 +122,8 @@ static void start_clone(const struct starter *s, struct clone *c)
         argv[n++] = "--report-fd";
         argv[n++] = format("%d", s->report_fd);
     }
+    if (s->http)
+        info = add_network(s, c, &net, argv, &n);
     argv[n++] = s->image;
     argv[n] = NULL;
     c->pid = vfork();
@@ -90,20 +145,25 @@ static void start_clone(const struct starter *s, struct clone *c)
     close(out[1]);
     if (s->pool)
         close(go[1]);
+    if (s->http) {
+        network_close(&net);
+        close(info);
+    }
     c->out = out[0];
     c->go = go[0];
     c->answered = 0;
 }
 
-/* Until each has written a line or ended; how many wrote one. */
-static size_t wait_answers(struct clone *c, size_t n, double start)
+/* Until each has answered or ended; how many did. */
+static size_t wait_answers(const struct starter *s, struct clone *c, size_t n, double start)
 {
     struct pollfd *pfd = allocate(n * sizeof *pfd);
     size_t open = 0, answered = 0;
     char part[4096];
 
     for (size_t i = 0; i < n; i++) {
-        pfd[i] = (struct pollfd){.fd = c[i].answered ? -1 : c[i].out, .events = POLLIN};
+        pfd[i] = (struct pollfd){.fd = c[i].answered ? -1 : s->http ? c[i].client : c[i].out,
+                                 .events = POLLIN};
         open += pfd[i].fd >= 0;
         answered += c[i].answered != 0;
     }
@@ -113,10 +173,10 @@ static size_t wait_answers(struct clone *c, size_t n, double start)
 
             if (!pfd[i].revents)
                 continue;
-            got = read(c[i].out, part, sizeof part);
-            if (got > 0 && !memchr(part, '\n', (size_t)got))
+            got = read(pfd[i].fd, part, sizeof part);
+            if (got > 0 && !s->http && !is_answer(s, part, (size_t)got))
                 continue;
-            if (got > 0) {
+            if (got > 0 && is_answer(s, part, (size_t)got)) {
                 c[i].answered = now_ms() - start;
                 answered++;
             }
@@ -146,6 +206,8 @@ static void end_clones(struct clone *c, size_t n)
         while (c[i].pid > 0 && waitpid(c[i].pid, NULL, 0) < 0 && errno == EINTR)
             ;
         close(c[i].out);
+        if (c[i].client >= 0)
+            close(c[i].client);
         if (c[i].go >= 0)
             close(c[i].go);
     }
@@ -245,6 +307,16 @@ static unsigned long parse_count(const char *s)
     return n;
 }
 
+static uint16_t parse_port(const char *option, const char *s)
+{
+    char *end;
+    unsigned long n = strtoul(s, &end, 10);
+
+    if (*s < '0' || *s > '9' || *end || n == 0 || n > 65535)
+        fail(EXIT_TOOL, "cannot take %s for %s: a port is wanted", s, option);
+    return (uint16_t)n;
+}
+
 static void check_image(const char *path)
 {
     struct image im;
@@ -287,6 +359,7 @@ static const char burst_help[] =
 "image is one that goes on after that line; baked ones are fast.\n"
 "\n"
 "      --cold           without a pool of tenders that are ready beforehand\n"
+"      --http PORT      ask each for a page on this port of its own, and wait for that\n"
 "      --mem SIZE       most memory a copy may use\n"
 "      --on kvm|process where to run them\n"
 "\n"
@@ -340,7 +413,7 @@ int burst_main(int argc, char **argv)
     static const struct option known[] = {
         {"cold", no_argument, NULL, 'c'},       {"mem", required_argument, NULL, 'm'},
         {"on", required_argument, NULL, 'o'},   {"help", no_argument, NULL, 'h'},
-        {NULL, 0, NULL, 0},
+        {"http", required_argument, NULL, 'H'}, {NULL, 0, NULL, 0},
     };
     struct starter s = {.pool = true, .report_fd = -1};
     const char *on = NULL;
@@ -354,6 +427,7 @@ int burst_main(int argc, char **argv)
         case 'c': s.pool = false; break;
         case 'm': s.mem_bytes = parse_size("--mem", optarg); break;
         case 'o': on = optarg; break;
+        case 'H': s.http = parse_port("--http", optarg); break;
         case 'h': fputs(burst_help, stdout); return 0;
         default: fail(EXIT_TOOL, "cannot burst: see `kindling burst --help`");
         }
@@ -383,7 +457,9 @@ int burst_main(int argc, char **argv)
             if (write(c[i].go, "g", 1) != 1)
                 continue;               /* it ended: no answer, counted below */
     }
-    answered = wait_answers(c, n, start);
+    for (size_t i = 0; i < n; i++)
+        ask(&s, &c[i]);
+    answered = wait_answers(&s, c, n, start);
     kib[2] = available_kib();
     cpu = cpu_ms(c, n) - cpu;
     print_burst(&s, c, n, pool_ms, kib);
@@ -394,7 +470,7 @@ int burst_main(int argc, char **argv)
            children_cpu_ms() / (double)n);
     free(c);
     if (answered < n)
-        fail(EXIT_TOOL, "cannot start %zu of %zu copies of %s: they wrote no line", n - answered,
+        fail(EXIT_TOOL, "cannot start %zu of %zu copies of %s: they did not answer", n - answered,
              n, s.image);
     return 0;
 }
@@ -402,12 +478,13 @@ int burst_main(int argc, char **argv)
 /* --- bench --- */
 
 static const char bench_help[] =
-"usage: kindling bench [-n RUNS] [--on kvm|process] IMAGE...\n"
+"usage: kindling bench [-n RUNS] [--on kvm|process] [--http PORT] IMAGE...\n"
 "\n"
 "Starts each image RUNS times (50), in turns, and prints how long it took from\n"
-"the start of the tender to the first line, as an outside program sees it, and,\n"
-"on KVM, how often the instance left and how many pages it touched that were not\n"
-"given to it before, until then.\n"
+"the start of the tender to the first line, or with --http to the first page from\n"
+"this port of the instance, as an outside program sees it, and, on KVM, how often\n"
+"the instance left and how many pages it touched that were not given to it before,\n"
+"until the first line.\n"
 "\n"
 "  kindling bench hello.img hello.baked.img\n";
 
@@ -435,8 +512,9 @@ static void bench_run(struct starter *s, struct bench_row *row)
         fail(EXIT_TOOL, "cannot make a report: %s", strerror(errno));
     start = now_ms();
     start_clone(s, &c);
-    if (wait_answers(&c, 1, start) != 1)
-        fail(EXIT_TOOL, "cannot measure %s: it wrote no line", s->image);
+    ask(s, &c);
+    if (wait_answers(s, &c, 1, start) != 1)
+        fail(EXIT_TOOL, "cannot measure %s: it did not answer", s->image);
     row->ms[row->n++] = c.answered;
     /* A second signal ends it at once, and the report is written. */
     kill(c.pid, SIGTERM);
@@ -445,6 +523,8 @@ static void bench_run(struct starter *s, struct bench_row *row)
     while (waitpid(c.pid, NULL, 0) < 0 && errno == EINTR)
         ;
     close(c.out);
+    if (c.client >= 0)
+        close(c.client);
     if (pread(s->report_fd, text, sizeof text - 1, 0) > 0 && (boot = strstr(text, "\"boot\""))) {
         double exits = number_after(boot, "\"exits\": ");
         double pages = number_after(boot, "\"pages\": ");
@@ -460,7 +540,7 @@ int bench_main(int argc, char **argv)
 {
     static const struct option known[] = {
         {"on", required_argument, NULL, 'o'}, {"help", no_argument, NULL, 'h'},
-        {NULL, 0, NULL, 0},
+        {"http", required_argument, NULL, 'H'}, {NULL, 0, NULL, 0},
     };
     struct starter s = {.report_fd = -1};
     const char *on = NULL;
@@ -472,6 +552,7 @@ int bench_main(int argc, char **argv)
         switch (opt) {
         case 'n': runs = parse_count(optarg); break;
         case 'o': on = optarg; break;
+        case 'H': s.http = parse_port("--http", optarg); break;
         case 'h': fputs(bench_help, stdout); return 0;
         default: fail(EXIT_TOOL, "cannot bench: see `kindling bench --help`");
         }
@@ -493,7 +574,8 @@ int bench_main(int argc, char **argv)
             bench_run(&s, &rows[i]);
         }
     }
-    printf("%-32s %-8s %8s %8s %8s %6s %6s\n", "start to first line, ms", "on", "min", "p50",
+    printf("%-32s %-8s %8s %8s %8s %6s %6s\n",
+           s.http ? "start to first page, ms" : "start to first line, ms", "on", "min", "p50",
            "p99", "exits", "pages");
     for (int i = 0; i < argc; i++) {
         struct bench_row *r = &rows[i];

@@ -186,7 +186,7 @@ static _Noreturn void run_tender(const struct run_options *o, bool process,
     }
     if (o->network) {
         argv[n++] = "--net";
-        argv[n++] = format("%d,%d,%d", o->network->memory, o->network->kick, o->network->wake);
+        argv[n++] = network_argument(o->network);
     }
     argv[n++] = "--start-tsc";
     argv[n++] = format("%llu", (unsigned long long)o->start_tsc);

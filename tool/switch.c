@@ -178,7 +178,7 @@ static _Noreturn void serve(void)
     }
 }
 
-void switch_fork(int fd)
+pid_t switch_fork(int fd)
 {
     const char *log = registry_path(SWITCH_FILES, "log");
     int out = open(log, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600), null;
@@ -193,7 +193,7 @@ void switch_fork(int fd)
         fail(EXIT_TOOL, "cannot start the switch: %s", strerror(errno));
     if (pid > 0) {
         close(out);
-        return;
+        return pid;
     }
     /* Nothing of the one that happened to start it: it outlives him. */
     setsid();

@@ -53,7 +53,6 @@ struct switch_frame {
 
 /* switch_client.c: what an instance is to have. */
 struct publish {
-    const char *text;                   /* as given: [ADDRESS:]HOST:GUEST */
     int fd;                             /* listening */
     uint16_t guest_port;
 };
@@ -61,15 +60,21 @@ struct network {
     bool wanted;
     struct publish publish[PUBLISH_MAX];
     unsigned published;
-    int memory, kick, wake;             /* from the switch, for the tender */
+    int memory, kick, wake, lease;      /* from the switch, for the tender */
     struct guest_net net;
 };
-void network_publish(struct network *n, const char *text);  /* listens at once */
+/* [ADDRESS:]HOST:GUEST; it listens at once. */
+void network_publish(struct network *n, const char *text);
+/* On a port of 127.0.0.1 that is free; which one. */
+unsigned network_publish_any(struct network *n, uint16_t guest_port);
 /* A port of the switch, which is started if need be. */
 void network_join(struct network *n, const char *name);
+/* For the tender's arguments: --net's. */
+char *network_argument(const struct network *n);
+void network_close(struct network *n);  /* the tender has its own by now */
 /* A connection to the switch; start: begin one if there is none, else -1. */
 int switch_connect(bool start);
-void switch_fork(int listener);         /* one that serves it, in the background */
+pid_t switch_fork(int listener);         /* one that serves it, in the background */
 
 /* ---- inside the switch ---- */
 

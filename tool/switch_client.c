@@ -29,13 +29,40 @@ static long port_number(const char *s, size_t n)
     return n > 0 && v > 0 && v <= 65535 ? v : -1;
 }
 
+/* Listen; text is for complaints. */
+static void publish(struct network *n, struct sockaddr_in *a, uint16_t guest_port,
+                    const char *text)
+{
+    struct publish *p = &n->publish[n->published];
+    int on = 1;
+
+    if (n->published == PUBLISH_MAX)
+        fail(EXIT_TOOL, "cannot publish %s: more than %d ports", text, PUBLISH_MAX);
+    *p = (struct publish){socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0),
+                          guest_port};
+    if (p->fd < 0 || setsockopt(p->fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) < 0 ||
+        bind(p->fd, (struct sockaddr *)a, sizeof *a) < 0 || listen(p->fd, 1024) < 0)
+        fail(EXIT_TOOL, "cannot publish %s: %s", text, strerror(errno));
+    n->published++;
+    n->wanted = true;
+}
+
+unsigned network_publish_any(struct network *n, uint16_t guest_port)
+{
+    struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t bytes = sizeof a;
+
+    publish(n, &a, guest_port, "a port");
+    if (getsockname(n->publish[n->published - 1].fd, (struct sockaddr *)&a, &bytes) < 0)
+        fail(EXIT_TOOL, "cannot publish a port: %s", strerror(errno));
+    return ntohs(a.sin_port);
+}
+
 void network_publish(struct network *n, const char *text)
 {
     const char *guest = strrchr(text, ':'), *host = guest;
     struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    struct publish *p = &n->publish[n->published];
     long host_port, guest_port;
-    int on = 1;
 
     while (host && host > text && host[-1] != ':')
         host--;
@@ -50,16 +77,8 @@ void network_publish(struct network *n, const char *text)
             fail(EXIT_TOOL, "cannot publish %s: %s is no IPv4 address", text, address);
         free(address);
     }
-    if (n->published == PUBLISH_MAX)
-        fail(EXIT_TOOL, "cannot publish %s: more than %d ports", text, PUBLISH_MAX);
     a.sin_port = htons((uint16_t)host_port);
-    *p = (struct publish){text, socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0),
-                          (uint16_t)guest_port};
-    if (p->fd < 0 || setsockopt(p->fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) < 0 ||
-        bind(p->fd, (struct sockaddr *)&a, sizeof a) < 0 || listen(p->fd, 1024) < 0)
-        fail(EXIT_TOOL, "cannot publish %s: %s", text, strerror(errno));
-    n->published++;
-    n->wanted = true;
+    publish(n, &a, (uint16_t)guest_port, text);
 }
 
 static int try_connect(const struct sockaddr_un *a)
@@ -94,7 +113,8 @@ int switch_connect(bool start)
         if (listener < 0 || bind(listener, (struct sockaddr *)&a, sizeof a) < 0 ||
             listen(listener, 128) < 0)
             fail(EXIT_TOOL, "cannot start the switch at %s: %s", name, strerror(errno));
-        switch_fork(listener);
+        if (ftruncate(lock, 0) < 0 || dprintf(lock, "%ld\n", (long)switch_fork(listener)) < 0)
+            fail(EXIT_TOOL, "cannot write %s: %s", path, strerror(errno));
         close(listener);
         fd = try_connect(&a);
         if (fd < 0)
@@ -161,18 +181,30 @@ static void take_reply(int connection, struct network *n)
     n->net = reply.net;
 }
 
-/* The connection and the descriptors stay open for the tender. */
 void network_join(struct network *n, const char *name)
 {
     struct switch_request r = {SWITCH_VERSION, SWITCH_JOIN, "", n->published, {0}};
-    int connection = switch_connect(true);
 
+    n->lease = switch_connect(true);
     snprintf(r.name, sizeof r.name, "%s", name);
     for (unsigned i = 0; i < n->published; i++)
         r.guest_port[i] = n->publish[i].guest_port;
-    send_request(connection, &r, n);
-    take_reply(connection, n);
-    fcntl(connection, F_SETFD, 0);
+    send_request(n->lease, &r, n);
+    take_reply(n->lease, n);
+    fcntl(n->lease, F_SETFD, 0);        /* the tender keeps it open */
     for (unsigned i = 0; i < n->published; i++)
         close(n->publish[i].fd);
+}
+
+char *network_argument(const struct network *n)
+{
+    return format("%d,%d,%d", n->memory, n->kick, n->wake);
+}
+
+void network_close(struct network *n)
+{
+    close(n->memory);
+    close(n->kick);
+    close(n->wake);
+    close(n->lease);
 }

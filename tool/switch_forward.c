@@ -22,7 +22,7 @@
 #include "switch.h"
 
 #define BOOT_NS UINT64_C(30000000000)
-#define AGAIN_NS UINT64_C(5000000)
+#define AGAIN_NS UINT64_C(1000000)
 #define ACCEPTS_A_TURN 64
 #define READ_MAX 65535          /* lwIP's lengths have 16 bits */
 #define ROOM_MIN (16 * 1024)    /* in the send buffer, to begin reading again */

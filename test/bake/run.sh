@@ -160,7 +160,7 @@ for mode in process $(echo "$modes" | grep -o kvm); do
     says "^$out/serve.baked.img  *$mode" out
 done
 expect 125 $kindling burst --on process 2 $out/quits.img
-says 'they wrote no line' err
+says 'they did not answer' err
 
 head -c 3000000 $out/app.img > $out/short.img
 expect 126 $kindling run $out/short.img
