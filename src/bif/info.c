@@ -30,7 +30,6 @@ static const struct {
 } release = { "25", "13.1.5", "2.16", "3.3", 25 };
 
 enum {
-    PROCESS_LIMIT = 262144,
     PORT_LIMIT = 65536,
     ETS_LIMIT = 8192,
     HEAP_STEPS = 137,           /* as many as OTP lists */
@@ -107,7 +106,7 @@ VALUE(unknown, am_unknown)
 VALUE(on_heap, am_on_heap)
 VALUE(schedulers_state, build_tuple3(p, small_make(1), small_make(1), small_make(1)))
 VALUE(process_count, small_make((int64_t)proc_count()))
-VALUE(process_limit, small_make(PROCESS_LIMIT))
+VALUE(process_limit, small_make((int64_t)proc_limit()))
 VALUE(ports, small_make((int64_t)port_count()))
 VALUE(port_limit, small_make(PORT_LIMIT))
 VALUE(ets_count, small_make((int64_t)ets_table_count()))

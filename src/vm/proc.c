@@ -63,6 +63,12 @@ size_t proc_limit(void)
     return vm.procs->limit;
 }
 
+void proc_set_limit(size_t n)
+{
+    assert(n <= PROC_LIMIT_MAX);
+    vm.procs->limit = n;
+}
+
 struct proc *proc_find_any(term pid)
 {
     struct proc *p;

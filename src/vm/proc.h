@@ -132,8 +132,11 @@ struct proc *proc_find(term pid);
 struct proc *proc_find_any(term pid);
 size_t proc_count(void);
 void proc_init(void);
-/* system_info(process_limit) */
+#define PROC_LIMIT_MAX ((size_t)1 << 27)        /* OTP's; pids have 28 bits */
+/* system_info(process_limit): processes there may be at once. */
 size_t proc_limit(void);
+/* erl's +P: a power of two up to PROC_LIMIT_MAX. */
+void proc_set_limit(size_t n);
 /* Visit all, in table order: start with *i = 0; NULL at the end. */
 struct proc *proc_next(size_t *i);
 

@@ -16,6 +16,7 @@
 #include "os/linux/linux.h"
 #include "vm/atom.h"
 #include "vm/gc.h"
+#include "vm/proc.h"
 
 enum use {
     EFFECT,         /* apply() knows it */
@@ -47,7 +48,7 @@ static const struct flag {
     {"+JMsingle", NEXT, IGNORED},
     {"+K", NEXT, IGNORED},      {"+L", NONE, IGNORED},
     {"+n", JOINED, IGNORED},
-    {"+P", NEXT, IGNORED},      {"+Q", NEXT, IGNORED},
+    {"+P", NEXT, EFFECT},      {"+Q", NEXT, IGNORED},
     {"+R", NEXT, IGNORED},      {"+rg", NEXT, IGNORED},
     {"+r", NONE, IGNORED},
     {"+SDPcpu", NEXT, IGNORED}, {"+SDcpu", NEXT, IGNORED},
@@ -179,6 +180,18 @@ void flags_before_boot(const struct args *e)
     }
 }
 
+/* As OTP: a power of two. */
+static void process_limit(const char *flag, const char *s)
+{
+    size_t n = number(flag, s, PROC_LIMIT_MAX), limit = 1024;
+
+    if (n < limit)
+        args_fail("%s %s: not a number from %zu to %zu", flag, s, limit, PROC_LIMIT_MAX);
+    while (limit < n)
+        limit *= 2;
+    proc_set_limit(limit);
+}
+
 #define HEAP_MAX_WORDS ((size_t)1 << 59)
 
 void flags_apply(const struct args *e)
@@ -200,6 +213,8 @@ void flags_apply(const struct args *e)
             vm.info->max_heap_kill = boolean(s, value);
         } else if (strcmp(s, "+hmaxel") == 0) {
             vm.info->max_heap_log = boolean(s, value);
+        } else if (strcmp(s, "+P") == 0) {
+            process_limit(s, value);
         } else if (strncmp(s, "+B", 2) == 0) {
             os_linux_break(s[2] ? s[2] : *value ? *value : 'd');
         } else if (strncmp(s, "+fn", 3) == 0) {
