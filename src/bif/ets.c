@@ -39,9 +39,20 @@ struct ets_table *ets_access(struct proc *p, term id, enum ets_access what)
 /* A copy of o's tuple before list. */
 static term cons_obj(struct proc *p, const struct ets_obj *o, term list)
 {
-    term t = term_copy_to(p, ets_obj_term(o));
-    term *hp = heap_alloc(p, CONS_WORDS);
+    size_t words = 1 + header_words(o->tuple[0]);
+    term *hp, t;
 
+    /* Elements of one word: nothing to look at. */
+    if (o->words == words) {
+        hp = heap_alloc(p, words + CONS_WORDS);
+        for (size_t i = 0; i < words; i++)
+            hp[i] = o->tuple[i];
+        t = boxed_make(hp);
+        hp += words;
+    } else {
+        t = term_copy_to(p, ets_obj_term(o));
+        hp = heap_alloc(p, CONS_WORDS);
+    }
     return put_cons(&hp, t, list);
 }
 

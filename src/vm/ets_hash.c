@@ -9,17 +9,18 @@
  * Objects of one key are neighbours in their chain, the newest first.
  */
 #include "vm/ets_table.h"
+#include "vm/hash.h"
 #include "vm/ops.h"
 
 #define BUCKETS_MIN 16
 #define BUCKETS_STRESS 2
 
-static uint32_t key_hash(term key)
+static inline uint32_t key_hash(term key)
 {
-    return term_hash(key, 0);
+    return (uint32_t)(hash_of(key) >> 32);
 }
 
-static struct ets_obj **bucket(const struct ets_hash *h, size_t i)
+static inline struct ets_obj **bucket(const struct ets_hash *h, size_t i)
 {
     if (i < h->base)
         return &h->segment[0][i];
@@ -27,7 +28,7 @@ static struct ets_obj **bucket(const struct ets_hash *h, size_t i)
     return &h->segment[k + 1][i - (h->base << k)];
 }
 
-static size_t index_of(const struct ets_hash *h, uint32_t hash)
+static inline size_t index_of(const struct ets_hash *h, uint32_t hash)
 {
     size_t i = hash & h->mask;
 
@@ -151,12 +152,12 @@ struct ets_obj *ets_hash_live(struct ets_obj *o)
 }
 
 /* The link to the first object of this key, dead or not; else to NULL. */
-static struct ets_obj **find_link(struct ets_table *t, term key, uint32_t hash)
+static inline struct ets_obj **find_link(struct ets_table *t, term key, uint32_t hash)
 {
-    struct ets_obj **at = bucket(&t->hash, index_of(&t->hash, hash));
+    struct ets_obj **at = bucket(&t->hash, index_of(&t->hash, hash)), *o;
 
-    while (*at && !((*at)->hash == hash && term_eq(ets_key(t, *at), key)))
-        at = &(*at)->next;
+    while ((o = *at) && !(o->hash == hash && term_eq(ets_key(t, o), key)))
+        at = &o->next;
     return at;
 }
 

@@ -9,6 +9,7 @@
 #include "vm/atom.h"
 #include "vm/big.h"
 #include "vm/binary.h"
+#include "vm/hash.h"
 #include "vm/map.h"
 #include "vm/module.h"
 #include "vm/node.h"
@@ -536,22 +537,7 @@ uint32_t term_phash(term t)
     }
 }
 
-/*
- * The VM's own. Salt 0 takes one multiplication a word. Keys that were made to
- * collide there are told apart by the others, which take three: with one, a
- * difference in high bits passes through unchanged whatever the salt.
- */
-static inline uint64_t stir(uint64_t h, uint64_t w, bool strong)
-{
-    h = (h ^ w) * 0x9e3779b97f4a7c15u;
-    h ^= h >> 32;
-    if (strong) {
-        h = (h ^ h >> 29) * 0xbf58476d1ce4e5b9u;
-        h = (h ^ h >> 31) * 0x94d049bb133111eb;
-        h ^= h >> 28;
-    }
-    return h;
-}
+/* The VM's own: hash.h has its steps. */
 
 static uint64_t stir_bits(uint64_t h, struct bits b, bool strong)
 {
@@ -559,11 +545,11 @@ static uint64_t stir_bits(uint64_t h, struct bits b, bool strong)
     uint8_t buf[8];
     uint64_t w;
 
-    h = stir(h, n, strong);
+    h = hash_stir(h, n, strong);
     if ((at & 7) == 0) {
         for (const uint8_t *p = b.base + at / 8; n >= 64; n -= 64, p += 8) {
             memcpy(&w, p, 8);
-            h = stir(h, w, strong);
+            h = hash_stir(h, w, strong);
         }
         at += b.size - n;
     }
@@ -572,39 +558,33 @@ static uint64_t stir_bits(uint64_t h, struct bits b, bool strong)
         memset(buf, 0, sizeof buf);
         bits_copy(buf, 0, b.base, at, k);
         memcpy(&w, buf, 8);
-        h = stir(h, w, strong);
+        h = hash_stir(h, w, strong);
     }
     return h;
-}
-
-static inline uint64_t finish(uint64_t h)
-{
-    h = (h ^ h >> 30) * 0xbf58476d1ce4e5b9;
-    return h ^ h >> 27;
 }
 
 /* What of a node its order depends on. */
 static uint64_t stir_ext(uint64_t h, const struct ext_words *e, bool strong)
 {
-    return stir(stir(h, e->node->name, strong), e->node->creation, strong);
+    return hash_stir(hash_stir(h, e->node->name, strong), e->node->creation, strong);
 }
 
 uint64_t term_hash64(term t, uint32_t salt)
 {
-    uint64_t h = 0x2545f4914f6cdd1du * ((uint64_t)salt + 1);
+    uint64_t h = hash_seed(salt);
     bool strong = salt != 0;
     struct wstack todo;
 
     if (term_is_imm(t))
-        return finish(stir(h, t, strong));
+        return hash_finish(hash_stir(h, t, strong));
     wstack_init(&todo);
     for (;;) {
         if (term_is_imm(t)) {
-            h = stir(h, t, strong);
+            h = hash_stir(h, t, strong);
             goto next;
         }
         if (term_is_cons(t)) {
-            h = stir(h, TAG_CONS, strong);
+            h = hash_stir(h, TAG_CONS, strong);
             wstack_push(&todo, cons_tail(t));
             t = cons_head(t);
             continue;
@@ -618,15 +598,15 @@ uint64_t term_hash64(term t, uint32_t salt)
         case BOX_MAP:
         case BOX_HASHMAP:
         case BOX_MAPNODE:
-            h = stir(h, *obj, strong);
+            h = hash_stir(h, *obj, strong);
             push_down(&todo, obj + 1, n);
             break;
         case BOX_FUN: {
             const struct fun_words *f = fun_ptr(t);
 
-            h = stir(h, *obj, strong);
-            h = stir(h, f->entry->module, strong);
-            h = stir(h, (uint64_t)f->entry->index << 32 | f->entry->old_uniq,
+            h = hash_stir(h, *obj, strong);
+            h = hash_stir(h, f->entry->module, strong);
+            h = hash_stir(h, (uint64_t)f->entry->index << 32 | f->entry->old_uniq,
                      strong);
             push_down(&todo, f->env, n - 2);
             break;
@@ -634,22 +614,22 @@ uint64_t term_hash64(term t, uint32_t salt)
         case BOX_EXPORT: {
             const struct export *e = ((const struct export_words *)obj)->export;
 
-            h = stir(h, *obj, strong);
-            h = stir(h, e->m, strong);
-            h = stir(h, e->f, strong);
-            h = stir(h, e->arity, strong);
+            h = hash_stir(h, *obj, strong);
+            h = hash_stir(h, e->m, strong);
+            h = hash_stir(h, e->f, strong);
+            h = hash_stir(h, e->arity, strong);
             break;
         }
         case BOX_HEAPBIN:
         case BOX_REFCBIN:
         case BOX_SUBBIN:
-            h = stir_bits(stir(h, BOX_HEAPBIN, strong), bits_of(t), strong);
+            h = stir_bits(hash_stir(h, BOX_HEAPBIN, strong), bits_of(t), strong);
             break;
         case BOX_REF:
         case BOX_MAGIC:
-            h = stir(h, BOX_REF, strong);
-            h = stir(h, ref_numbers(t)[0], strong);
-            h = stir(h, ref_numbers(t)[1], strong);
+            h = hash_stir(h, BOX_REF, strong);
+            h = hash_stir(h, ref_numbers(t)[0], strong);
+            h = hash_stir(h, ref_numbers(t)[1], strong);
             break;
         case BOX_EXTREF: {
             const struct ext_words *e = (const struct ext_words *)obj;
@@ -658,24 +638,24 @@ uint64_t term_hash64(term t, uint32_t salt)
             /* Zeros at the upper end do not make it another reference. */
             while (words > 0 && e->data[words] == 0)
                 words--;
-            h = stir_ext(stir(h, BOX_EXTREF, strong), e, strong);
+            h = stir_ext(hash_stir(h, BOX_EXTREF, strong), e, strong);
             for (size_t i = 1; i <= words; i++)
-                h = stir(h, e->data[i], strong);
+                h = hash_stir(h, e->data[i], strong);
             break;
         }
         case BOX_EXTPID:
         case BOX_EXTPORT:
-            h = stir_ext(stir(h, *obj, strong), (const struct ext_words *)obj,
+            h = stir_ext(hash_stir(h, *obj, strong), (const struct ext_words *)obj,
                          strong);
-            h = stir(h, ext_first(t), strong);
+            h = hash_stir(h, ext_first(t), strong);
             break;
         case BOX_FLOAT:
-            h = stir(stir(h, *obj, strong), float_bits(t), strong);
+            h = hash_stir(hash_stir(h, *obj, strong), float_bits(t), strong);
             break;
         case BOX_POSBIG:
         case BOX_NEGBIG:
             for (size_t i = 0; i <= n; i++)
-                h = stir(h, obj[i], strong);
+                h = hash_stir(h, obj[i], strong);
             break;
         default:
             assert(!"a term");
@@ -686,7 +666,7 @@ uint64_t term_hash64(term t, uint32_t salt)
         t = wstack_pop(&todo);
     }
     wstack_fini(&todo);
-    return finish(h);
+    return hash_finish(h);
 }
 
 uint32_t term_hash(term t, uint32_t salt)

@@ -8,6 +8,7 @@
  */
 #include "vm/map.h"
 #include "vm/atom.h"
+#include "vm/hash.h"
 #include "vm/heap.h"
 #include "vm/ops.h"
 
@@ -72,7 +73,7 @@ static inline void path_init(struct path *p, term key)
 {
     p->key = key;
     p->salt = 0;
-    p->hash = term_hash64(key, 0);
+    p->hash = hash_of(key);
 }
 
 static inline void path_salt(struct path *p, unsigned salt)
