@@ -228,10 +228,13 @@ BIF(ets, rename, 2)
 /* All objects of a key, oldest first. */
 static term lookup(struct proc *p, struct ets_table *t, term key)
 {
+    struct ets_obj *o = ets_find(t, key);
     term list = TERM_NIL;
     size_t n = 0;
 
-    for (struct ets_obj *o = ets_find(t, key); o; o = ets_find_next(t, o), n++)
+    if (t->type == ETS_SET || t->type == ETS_ORDERED_SET)
+        return o ? cons_obj(p, o, list) : list;
+    for (; o; o = ets_find_next(t, o), n++)
         list = cons_obj(p, o, list);
     bif_spend(p, n, OBJECTS_PER_RED);
     return list;

@@ -129,11 +129,12 @@ static void shrink(struct ets_table *t)
     }
 }
 
-static void fit(struct ets_table *t)
+static inline void fit(struct ets_table *t)
 {
     struct ets_hash *h = &t->hash;
 
-    if (t->fix_count > 0)
+    if (t->fix_count > 0 ||
+        (t->count <= h->buckets && (h->buckets <= h->base || t->count >= h->buckets / 4)))
         return;
     /* Two steps, to make up for changes while it was fixed. */
     for (int n = 0; n < 2; n++) {
