@@ -83,12 +83,16 @@ static inline __attribute__((always_inline)) size_t size_of(term t,
         const term *obj;
         size_t first;
 
-        while (term_is_cons(t) && !(what == COPY && term_stays(t))) {
-            obj = cons_ptr(t);
-            n += CONS_WORDS;
-            if (!term_is_imm(obj[0]))
-                wstack_push(&todo, obj[0]);
-            t = obj[1];
+        if (term_is_cons(t) && !(what == COPY && term_stays(t))) {
+            struct list_walk w = LIST_WALK;
+
+            do {
+                term head = cons_head(t);
+
+                n += CONS_WORDS;
+                if (!term_is_imm(head))
+                    wstack_push(&todo, head);
+            } while (list_next(&t, &w) && !(what == COPY && term_stays(t)));
         }
         if (!term_is_boxed(t) || (what == COPY && term_stays(t)))
             goto next;
@@ -208,32 +212,49 @@ static term copy_boxed(struct dest *d, const term *obj)
     return boxed_make(copy);
 }
 
+/* Copied words that refer to nothing but each other: no need to scan them. */
+struct done {
+    term *from, *to;
+};
+
+/*
+ * The cells of a list, side by side; their tails lead into the copy, which tells
+ * the scan that they are done.
+ */
+static inline __attribute__((always_inline)) term
+copy_list(struct dest *d, term t, bool all, struct done *done)
+{
+    struct list_walk w = LIST_WALK;
+    term *start = d->htop, *cell = start;
+    bool flat = true;
+
+    do {
+        term head = cons_head(t);
+
+        cell[0] = head;
+        cell[1] = cons_make(cell + CONS_WORDS);
+        cell += CONS_WORDS;
+        flat &= term_is_imm(head);
+    } while (list_next(&t, &w) && (all || !term_stays(t)));
+    cell[-1] = t;
+    d->htop = cell;
+    if (flat && term_is_imm(t))
+        *done = (struct done){start, cell};
+    return cons_make(start);
+}
+
 static inline __attribute__((always_inline)) void
-copy_word(struct dest *d, term *at, const term *start, bool all)
+copy_word(struct dest *d, term *at, const term *start, bool all, struct done *done)
 {
     term t = *at;
 
     if (term_is_cons(t)) {
         const term *src = cons_ptr(t);
 
-        /* Cells of the same list lie side by side; their tails lead into the
-         * copy, which tells the scan that they are done. */
         if ((!all && term_stays(t)) ||
             (size_t)(src - start) < (size_t)(d->htop - start))
             return;
-        *at = cons_make(d->htop);
-        for (;;) {
-            term *cell = d->htop, tail = src[1];
-
-            d->htop += CONS_WORDS;
-            cell[0] = src[0];
-            if (!term_is_cons(tail) || (!all && term_stays(tail))) {
-                cell[1] = tail;
-                return;
-            }
-            cell[1] = cons_make(d->htop);
-            src = cons_ptr(tail);
-        }
+        *at = copy_list(d, t, all, done);
     } else if (term_is_boxed(t)) {
         const term *src = boxed_ptr(t);
 
@@ -248,11 +269,16 @@ static inline __attribute__((always_inline)) term copy(struct dest *d, term t,
                                                        bool all)
 {
     term *s = d->htop, *start = s;
+    struct done done = {NULL, NULL};
 
-    copy_word(d, &t, start, all);
+    copy_word(d, &t, start, all, &done);
     while (s < d->htop) {
+        if (s == done.from) {
+            s = done.to;
+            continue;
+        }
         if (!term_is_header(*s)) {
-            copy_word(d, s++, start, all);
+            copy_word(d, s++, start, all, &done);
             continue;
         }
         switch (header_type(*s)) {
@@ -266,7 +292,7 @@ static inline __attribute__((always_inline)) term copy(struct dest *d, term t,
             s += 2;
             break;
         case BOX_SUBBIN:
-            copy_word(d, &((struct subbin_words *)s)->orig, start, all);
+            copy_word(d, &((struct subbin_words *)s)->orig, start, all, &done);
             s += SUBBIN_WORDS;
             break;
         default:
