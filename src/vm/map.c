@@ -111,6 +111,49 @@ size_t map_size(term map)
                         : (size_t)small_value(root_ptr(map)->size);
 }
 
+static inline int key_compare(term a, term b)
+{
+    return term_is_atom(a) && term_is_atom(b) ? atom_compare(a, b)
+                                              : term_compare_exact(a, b);
+}
+
+/* The order of a key and the tuple `key`; mostly a word or two decide. */
+static inline int tuple_compare(term t, const term *key)
+{
+    const term *x, *end = key + header_words(*key);
+
+    if (term_is_boxed(t) && *(x = boxed_ptr(t)) == *key) {
+        for (const term *y = key; y < end;) {
+            if (*++x == *++y)
+                continue;
+            if (!term_both_small(*x, *y))
+                return term_compare_exact(t, boxed_make(key));
+            return (int64_t)*x < (int64_t)*y ? -1 : 1;
+        }
+        return 0;
+    }
+    return term_compare_exact(t, boxed_make(key));
+}
+
+/* The index of a tuple among n sorted keys, or n. */
+static size_t find_tuple(const term *keys, size_t n, const term *key)
+{
+    size_t low = 0, high = n;
+
+    while (low < high) {
+        size_t mid = (low + high) / 2;
+        int order = tuple_compare(keys[mid], key);
+
+        if (order == 0)
+            return mid;
+        if (order < 0)
+            low = mid + 1;
+        else
+            high = mid;
+    }
+    return n;
+}
+
 /* The index of key in a flat map, or its size. */
 static size_t flat_find(term map, term key)
 {
@@ -121,6 +164,8 @@ static size_t flat_find(term map, term key)
         for (size_t i = 0; i < n; i++)
             if (keys[i] == key)
                 return i;
+    } else if (term_is_tuple(key)) {
+        return find_tuple(keys, n, boxed_ptr(key));
     } else {
         for (size_t i = 0; i < n; i++)
             if (term_eq(keys[i], key))
@@ -189,12 +234,6 @@ static term flat_copy_set(struct proc *p, term map, size_t i, term value)
     memcpy(to->value, from->value, flat_size(map) * sizeof(term));
     to->value[i] = value;
     return boxed_make(&to->header);
-}
-
-static inline int key_compare(term a, term b)
-{
-    return term_is_atom(a) && term_is_atom(b) ? atom_compare(a, b)
-                                              : term_compare_exact(a, b);
 }
 
 /* Where key, which is not among them, belongs in n sorted keys. */

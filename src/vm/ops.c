@@ -508,6 +508,10 @@ again:
         goto answered;
     if (decide(a, b, &r))
         goto answered;
+    if (term_is_cons(a) && term_is_cons(b))
+        goto list;
+    if (term_is_tuple(a) && term_is_tuple(b))
+        goto tuple;
 
     enum rank rank = rank_of(a), rank_b = rank_of(b);
 
@@ -543,6 +547,7 @@ again:
         n = header_words(fun_ptr(a)->header) - 2;
         goto array;
     case RANK_TUPLE:
+    tuple:
         x = boxed_ptr(a);
         y = boxed_ptr(b);
         n = header_words(*x);
@@ -589,6 +594,7 @@ again:
         break;
     }
     case RANK_LIST:
+    list:
         x = cons_ptr(a);
         y = cons_ptr(b);
         /* Walk over what is the same at the head of both. */
