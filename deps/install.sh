@@ -1,13 +1,14 @@
 #!/bin/sh
-# Install the packages of deps/packages.txt that this machine misses. Names
-# them first, asks nothing; needs root (or sudo) only when one is missing.
+# Install the packages of deps/packages.txt, or of the file beside it that is named,
+# that this machine misses. Names them first, asks nothing; needs root (or sudo) only
+# when one is missing.
 set -eu
 cd "$(dirname "$0")"
 missing=
 while read -r package file _; do
     case $package in '#'*|'') continue ;; esac
     [ -e "$file" ] || missing="$missing $package"
-done < packages.txt
+done < "${1:-packages.txt}"
 [ -n "$missing" ] || exit 0
 echo "installing:$missing"
 sudo=

@@ -82,8 +82,12 @@ check-bake: kindling
 # Real input: stdlib compiled by the stock compiler, everywhere; equal beams.
 check-compile: $(LING) kindling examples
 	test/compile.sh
+## check-real  real programs (PropEr, dialyzer, erlc, escript), and a million of everything
+check-real: $(LING)
+	test/real.sh
+.PHONY: check-real
 ## check-long  tests that take an hour: all of stdlib on an emulated processor ...
-check-long: check stress
+check-long: check stress check-real
 	test/bake/run.sh 10000
 	test/compile.sh all
 

@@ -219,6 +219,7 @@ fi
 refused 1 'ling: .*/nowhere' env ERL_ROOTDIR=/nowhere "$ling" -noshell
 refused 1 'ling: .*in/none.args' "$ling" -args_file in/none.args
 refused 1 'ling: .*+frob' "$ling" +frob -noshell
+refused 1 'ling: +P 10: not a number from 1024' "$ling" +P 10 -noshell
 refused 1 'System process <0.0.0> terminated: killed' \
     "$ling" -noshell -eval 'exit(whereis(init), kill).'
 # A process that wants all memory dies, ling goes on.

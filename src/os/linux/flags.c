@@ -73,15 +73,23 @@ static const struct flag {
     {"+M", JOINED, IGNORED},
 };
 
+/* What erl takes behind a flag as well as in the next argument: "+S1", "+Ktrue". */
+static bool is_joined_value(const char *s)
+{
+    return (*s >= '0' && *s <= '9') || strcmp(s, "true") == 0 || strcmp(s, "false") == 0;
+}
+
 static const struct flag *find(const char *s)
 {
     for (size_t i = 0; i < sizeof flags / sizeof *flags; i++) {
-        size_t n = strlen(flags[i].name);
+        const struct flag *f = &flags[i];
+        size_t n = strlen(f->name);
 
-        if (flags[i].value == JOINED || flags[i].value == MAYBE
-                ? strncmp(s, flags[i].name, n) == 0
-                : strcmp(s, flags[i].name) == 0)
-            return &flags[i];
+        if (strncmp(s, f->name, n) != 0)
+            continue;
+        if (!s[n] || f->value == JOINED || f->value == MAYBE ||
+            (f->value == NEXT && is_joined_value(s + n)))
+            return f;
     }
     return NULL;
 }
@@ -101,7 +109,7 @@ bool flag_has_value(const char *s, const char *next)
     /* +Mea min, +MBas gf ...: a letter or more, then what takes a value. */
     if (f && strcmp(f->name, "+M") == 0)
         return n > 3 || strcmp(s, "+Mea") == 0;
-    return f && f->value == NEXT;
+    return f && f->value == NEXT && !s[strlen(f->name)];
 }
 
 void flags_check(const struct args *e)
@@ -168,15 +176,28 @@ static void file_names(const char *flag)
     filename_init(e, w);
 }
 
+/* The flag at *i, its value if it has one of its own; *i moves to its last word. */
+static const char *flag_at(const struct args *e, int *i, const char **value)
+{
+    const char *s = e->v[*i];
+    const struct flag *f = find(s);
+
+    if (flag_has_value(s, e->v[*i + 1]))
+        *value = e->v[++*i];
+    else if (f && f->value == NEXT) {
+        *value = s + strlen(f->name);
+        s = f->name;
+    }
+    return s;
+}
+
 void flags_before_boot(const struct args *e)
 {
-    for (int i = 0; i + 1 < e->n; i++) {
-        const char *s = e->v[i];
+    for (int i = 0; i < e->n; i++) {
+        const char *value = "", *s = flag_at(e, &i, &value);
 
-        if (strcmp(s, "+JIT") == 0 && !boolean(s, e->v[i + 1]))
+        if (strcmp(s, "+JIT") == 0 && !boolean(s, value))
             code_interpret();
-        if (flag_has_value(s, e->v[i + 1]))
-            i++;
     }
 }
 
@@ -198,10 +219,7 @@ void flags_apply(const struct args *e)
 {
     filename_init(filename_of_locale(), FILENAME_WARN);
     for (int i = 0; i < e->n; i++) {
-        const char *s = e->v[i], *value = "";
-
-        if (flag_has_value(s, e->v[i + 1]))
-            value = e->v[++i];
+        const char *value = "", *s = flag_at(e, &i, &value);
 
         if (strcmp(s, "+hms") == 0 || strcmp(s, "+h") == 0) {
             vm.info->min_heap_words = heap_size_step(number(s, value, HEAP_MAX_WORDS));
