@@ -12,6 +12,7 @@
 #include "lwip/init.h"
 #include "lwip/sys.h"
 #include "lwip/tcp.h"
+#include "net/lwip/frame.h"
 #include "net/lwip/hooks.h"
 #include "net/lwip/ticks.h"
 #include "netif/ethernet.h"
@@ -103,11 +104,10 @@ void gateway_start(void)
 
 void gateway_frame(const uint8_t *frame, size_t n)
 {
-    struct pbuf *p = pbuf_alloc(PBUF_RAW, (u16_t)n, PBUF_RAM);
+    struct pbuf *p = frame_pbuf(frame, n);
 
     if (!p)
         return;
-    pbuf_take(p, frame, (u16_t)n);
     ticks_frame();
     if (gateway.input(p, &gateway) != ERR_OK)
         pbuf_free(p);

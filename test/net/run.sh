@@ -56,7 +56,7 @@ print("all of it" if got == data else "%d bytes differ" % len(got))
 EOF
 }
 resolver=
-trap 'stop; [ -z "$resolver" ] || kill "$resolver"' EXIT
+trap 'stop; late stop late 2> /dev/null; [ -z "$resolver" ] || kill "$resolver"' EXIT
 
 erlc -o "$out/ebin" test/net/net_app.erl || exit 1
 echo '{application, net_app, [{vsn, "1"}, {modules, [net_app]}, {registered, []},
@@ -69,6 +69,14 @@ dns=$(python3 -c 'import socket; s = socket.socket(socket.AF_INET, socket.SOCK_D
 python3 test/net/resolver.py "$dns" > "$out/resolver" &
 resolver=$!
 export KINDLING_RESOLVER=127.0.0.1:$dns
+
+# One that hears nothing, not even of others, for longer than a connection may
+# take to be made, and than the switch asks one again that refuses.
+late_port=$(free_port)
+mkdir -p "$out/late"
+late() { XDG_RUNTIME_DIR="$out/late" "$kindling" "$@"; }
+late run -d --name late --on process -p "$late_port:7777" "$out/net.img" -- echo 7777 > "$out/late/name"
+late_since=$(date +%s)
 
 for on in $modes; do
     # Each start has an address of its own, and one that was let go is not the next.
@@ -133,6 +141,10 @@ s.bind(("127.0.0.1", int(sys.argv[1])))
 print("free")' "$port" 2>&1)"
     stop
 done
+
+while [ $(($(date +%s) - late_since)) -lt 33 ]; do sleep 1; done
+equal "first heard late" "all of it" "$(through "$late_port" 1000)"
+late stop late
 
 # The switch ends when nobody is left, and says nothing meanwhile.
 equal "switch log" "" "$(cat "$out/run/kindling/.switch.log")"

@@ -16,6 +16,7 @@
 #include "lwip/sys.h"
 #include "lwip/udp.h"
 #include "net/link.h"
+#include "net/lwip/frame.h"
 #include "net/lwip/hooks.h"
 #include "net/lwip/sock.h"
 #include "net/lwip/ticks.h"
@@ -203,10 +204,8 @@ static void take_frames(void)
     size_t n;
 
     for (int i = 0; i < FRAMES_MAX && (n = link_rx(&frame)) > 0; i++) {
-        struct pbuf *p = pbuf_alloc(PBUF_RAW, (u16_t)n, PBUF_RAM);
+        struct pbuf *p = frame_pbuf(frame, n);
 
-        if (p)
-            pbuf_take(p, frame, (u16_t)n);
         link_rx_done();
         ticks_frame();
         if (p && eth.input(p, &eth) != ERR_OK)

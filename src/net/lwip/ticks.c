@@ -63,9 +63,13 @@ void ticks_frame(void)
     ticks_touch();
 }
 
+/*
+ * Also when there is no connection: the time without one would be counted
+ * against the next.
+ */
 void ticks_touch(void)
 {
-    if (quiet)
+    if (quiet || (!tcp_active_pcbs && !tcp_tw_pcbs))
         ticks_run();
     quiet = false;
 }
