@@ -53,7 +53,7 @@ READY := build/dep/ready.mk
 ifneq ($(filter-out help clean,$(or $(MAKECMDGOALS),all)),)
 include $(READY)
 endif
-$(READY): deps/sources.txt deps/packages.txt
+$(READY): deps/sources.txt deps/packages.txt deps/lwip.patch
 	deps/install.sh
 	deps/fetch.sh
 	@echo '# deps/install.sh and deps/fetch.sh have run.' > $@

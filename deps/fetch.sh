@@ -87,13 +87,13 @@ if [ ! -f "$dep/musl/.done" ]; then
     fi
     touch "$dep/musl/.done"
 fi
-if [ ! -f "$dep/lwip/.done" ]; then
+if [ ! -f "$dep/lwip/.done" ] || [ "$top/deps/lwip.patch" -nt "$dep/lwip/.done" ]; then
     echo "unpack lwip"
     rm -rf "$dep/lwip"
     mkdir -p "$dep/lwip"
     tar xf "$dep"/lwip_*.orig.tar.xz -C "$dep/lwip" --strip-components=1 --wildcards \
         '*/COPYING' '*/src/core' '*/src/include/lwip' '*/src/include/netif' '*/src/netif'
     find "$dep/lwip" -name '*.[ch]' -exec sed -i 's/\r$//' {} +
-    patch -s -d "$dep/lwip" -p1 < "$top/deps/lwip-zero-window.patch"
+    patch -s -d "$dep/lwip" -p1 < "$top/deps/lwip.patch"
     touch "$dep/lwip/.done"
 fi

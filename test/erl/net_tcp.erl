@@ -16,6 +16,7 @@ main() ->
     ownership(),
     refusals(),
     ends(),
+    again(),
     half_close(),
     flow(),
     timeouts(),
@@ -457,6 +458,27 @@ ends() ->
     ?is({closed, true}, {Why, All =:= Data}),
     ?is(ok, await(T)),
     close(P7).
+
+%% The same two ports again, whoever ended first before.
+again() ->
+    L = listen([binary, {active, false}]),
+    {ok, Port} = inet:port(L),
+    {ok, C0} = gen_tcp:connect({127, 0, 0, 1}, Port, []),
+    {ok, Mine} = inet:port(C0),
+    {ok, S0} = gen_tcp:accept(L),
+    gen_tcp:close(S0),
+    gen_tcp:close(C0),
+    [begin
+         {ok, C} = gen_tcp:connect({127, 0, 0, 1}, Port,
+                                   [binary, {active, false}, {port, Mine}, {reuseaddr, true}]),
+         {ok, S} = gen_tcp:accept(L),
+         ?is(ok, gen_tcp:send(C, <<N>>)),
+         ?is({ok, <<N>>}, gen_tcp:recv(S, 1, 5000)),
+         gen_tcp:close(S),
+         ?is({error, closed}, gen_tcp:recv(C, 0, 5000)),
+         gen_tcp:close(C)
+     end || N <- [1, 2, 3]],
+    gen_tcp:close(L).
 
 half_close() ->
     {C, S} = P = pair([], [{exit_on_close, false}]),

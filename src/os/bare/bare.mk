@@ -69,7 +69,7 @@ $(BARE)/dep/lwip/%.o:
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(BARE_CFLAGS) $(LWIP_CFLAGS) -c -o $@ $(LWIP_DIR)/$*.c
 $(patsubst src/%,$(BARE)/%.o,$(BARE_NET_SRC)): BARE_CODE += $(LWIP_INC)
-$(BARE_LWIP_OBJ): src/net/lwip/lwipopts.h
+$(BARE_LWIP_OBJ): src/net/lwip/lwipopts.h build/dep/lwip/.done
 $(BARE)/dep/ryu/%.o:
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(BARE_CFLAGS) -w -c -o $@ $(RYU_SRC)/$*.c
