@@ -764,17 +764,34 @@ static void match_float(struct loader *l, const struct arg *a)
     emit_end(l);
 }
 
+/* What is left must be a multiple of unit. */
+static void test_unit(struct loader *l, struct arg fail, struct arg ctx, uint64_t unit)
+{
+    bool mask = (unit & (unit - 1)) == 0;
+
+    if (unit <= 1)
+        return;
+    emit_begin(l, mask ? OP_bs_test_mask : OP_bs_test_unit);
+    emit_label(l, label_of(fail));
+    emit_place(l, ctx);
+    emit_u(l, mask ? unit - 1 : unit);
+    emit_end(l);
+}
+
 static void match_binary(struct loader *l, const struct arg *a)
 {
     bool all = a[3].kind == ARG_ATOM && a[3].value == am_all;
 
+    if (all)
+        test_unit(l, a[0], a[1], a[4].value);
     emit_begin(l, all ? OP_bs_get_bin_all : OP_bs_get_bin);
     emit_label(l, label_of(a[0]));
     emit_u(l, a[2].value);
     emit_place(l, a[1]);
-    if (!all)
+    if (!all) {
         emit_place(l, a[3]);
-    emit_u(l, a[4].value ? a[4].value : 1);
+        emit_u(l, a[4].value ? a[4].value : 1);
+    }
     emit_place(l, a[6]);
     emit_end(l);
 }
@@ -785,10 +802,9 @@ static void match_skip(struct loader *l, const struct arg *a)
     uint64_t bits;
 
     if (a[2].kind == ARG_ATOM && a[2].value == am_all) {
+        test_unit(l, a[0], a[1], a[3].value);
         emit_begin(l, OP_bs_skip_all);
-        emit_label(l, label_of(a[0]));
         emit_place(l, a[1]);
-        emit_u(l, a[3].value ? a[3].value : 1);
     } else if (bs_const_bits(a[2], a[3].value, &bits)) {
         emit_begin(l, OP_bs_skip);
         emit_label(l, label_of(a[0]));
@@ -1677,11 +1693,7 @@ static bool translate(struct front *f)
         emit_end(l);
         break;
     case G_bs_test_unit:
-        emit_begin(l, OP_bs_test_unit);
-        emit_label(l, fail);
-        emit_place(l, a[1]);
-        emit_u(l, a[2].value ? a[2].value : 1);
-        emit_end(l);
+        test_unit(l, a[0], a[1], a[2].value);
         break;
     case G_bs_get_integer2: match_integer(l, a); break;
     case G_bs_get_float2: match_float(l, a); break;
