@@ -22,6 +22,7 @@
 #include "vm/big.h"
 #include "vm/exc.h"
 #include "vm/sched.h"
+#include "vm/unicode.h"
 
 #include <math.h>
 
@@ -396,6 +397,13 @@ int64_t bs_get_utf8(term ctx)
 
     if (left < 8)
         return -1;
+    if (likely(m->offset % 8 == 0)) {
+        uint32_t code;
+        unsigned len = utf8_get(m->base + m->offset / 8, left / 8, &code);
+
+        m->offset += len * 8;
+        return len ? (int64_t)code : -1;
+    }
     uint32_t c = (uint32_t)bits_load(m->base, m->offset, 8);
     if (c < 0x80) {
         m->offset += 8;
