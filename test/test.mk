@@ -22,7 +22,7 @@ $(T_OUT)/%.beam: test/erl/%.S test/asm.escript
 ## check       all tests that finish in minutes (T=module for one of test/erl)
 check: check-c check-stock check-ling check-nomem check-web check-net check-coverage check-badarg \
     check-images check-bare check-bake check-tool check-compile check-otp check-repro \
-    check-san check-fuzz
+    check-diff check-san check-fuzz
 
 check-stock: $(T_BEAM)
 	erl -noshell -pa $(T_OUT) -eval 'test:run($(T_LIST))'
@@ -121,3 +121,4 @@ check-repro: kindling examples
 .PHONY: check-web check-net check check-stock check-ling check-images check-compile check-long
 include test/c/c.mk
 include test/otp/otp.mk
+include test/diff/diff.mk

@@ -143,6 +143,11 @@ const struct export *code_stub_export(code_ptr pc)
     return pc[1] == e ? (const struct export *)e : NULL;
 }
 
+bool code_falls_to(code_ptr from, code_ptr to)
+{
+    return from == to || (code_native && native_falls_to(from, to));
+}
+
 void fun_stub_init(struct fun_entry *f)
 {
     if (code_native) {

@@ -30,6 +30,8 @@ void export_stub_init(struct export *e);
 void fun_stub_init(struct fun_entry *f);
 /* Its code has come. */
 void fun_lead_to(struct fun_entry *f, code_ptr addr);
+/* Is the instruction at `to` the first one from `from` on? */
+bool code_falls_to(code_ptr from, code_ptr to);
 /* The export whose stub pc is (a process waits in a BIF called by apply), or NULL. */
 const struct export *code_stub_export(code_ptr pc);
 

@@ -91,18 +91,39 @@ static int32_t frame_after(const struct ginstr *in, const struct arg *a)
     }
 }
 
+/* Marks of labels, beside their frames. */
+#define AT_UNSURE (1 << 30)
+#define AT_FRAME (AT_UNSURE - 1)
+
+/* Control comes to a label with this frame. Is that news? */
+static bool arrive(int32_t *at, int32_t frame)
+{
+    if (*at < 0) {
+        *at = frame;
+        return true;
+    }
+    if ((*at & AT_FRAME) != frame && !(*at & AT_UNSURE)) {
+        *at |= AT_UNSURE;
+        return true;
+    }
+    return false;
+}
+
 /*
  * Frame sizes, from entries along every jump. Code is mostly laid out so that
- * one pass does; a jump back to code not seen yet takes another.
+ * one pass does; a jump back to code not seen yet takes another. Code that only
+ * raises may be reached with different ones: then it is unsure.
  */
 static bool flow(struct loader *l)
 {
     int32_t *at = vm_alloc(ALLOC_CODE, (l->nlabels + 1) * sizeof *at);
+    uint8_t *seen = vm_zalloc(ALLOC_CODE, l->nlabels + 1);      /* in pass ... */
     bool again = true;
 
     memset(at, 0xff, (l->nlabels + 1) * sizeof *at);
-    for (int pass = 0; again && pass < 64; pass++) {
+    for (uint8_t pass = 1; again && pass <= 64; pass++) {
         int32_t frame = -1;
+        bool unsure = false;
 
         again = false;
         for (uint32_t i = 0; i < l->ninstrs; i++) {
@@ -113,40 +134,51 @@ static bool flow(struct loader *l)
                 uint64_t n = a[0].value;
 
                 if (a[0].kind != ARG_U || n >= l->nlabels || n == 0) {
-                    vm_free(at);
-                    return load_fail(l, "label %u is out of range", (unsigned)n);
+                    load_fail(l, "label %u is out of range", (unsigned)n);
+                    goto out;
                 }
-                if (at[n] >= 0)
-                    frame = at[n];
-                else
-                    at[n] = frame;
+                seen[n] = pass;
+                if (frame >= 0 && !unsure)
+                    arrive(&at[n], frame);
+                unsure = at[n] >= 0 && at[n] & AT_UNSURE;
+                frame = at[n] < 0 ? at[n] : at[n] & AT_FRAME;
             }
-            if (in->op == G_func_info)
-                frame = 0;      /* the entry that follows it */
+            if (in->op == G_func_info && frame < 0)
+                frame = 0;
             in->frame = frame;
+            in->unsure = unsure;
+            if (in->op == G_func_info) {
+                frame = 0;      /* the entry that follows it */
+                unsure = false;
+                continue;
+            }
             if (frame >= 0) {
                 for (uint32_t k = 0; k < in->count; k++) {
                     uint64_t n = a[k].value;
 
-                    if (a[k].kind != ARG_LABEL || n == 0 || at[n] >= 0)
+                    if (a[k].kind != ARG_LABEL || n == 0 || (unsure && at[n] >= 0))
                         continue;
                     if (in->op == G_call || in->op == G_call_last ||
                         in->op == G_call_only)
                         continue;
-                    at[n] = frame;
-                    again = true;
+                    again |= arrive(&at[n], frame) && seen[n] == pass;
                 }
                 frame = frame_after(in, a);
                 if (frame < 0 || frame > (int32_t)X_REGS * 64) {
-                    vm_free(at);
-                    return load_fail(l, "a frame has %d words", frame);
+                    load_fail(l, "a frame has %d words", frame);
+                    goto out;
                 }
+                unsure &= frame == in->frame;
             }
-            if (in->op != G_func_info && ends_block(in->op))
+            if (ends_block(in->op)) {
                 frame = -1;
+                unsure = false;
+            }
         }
     }
+out:
     vm_free(at);
+    vm_free(seen);
     return load_ok(l);
 }
 
@@ -250,6 +282,12 @@ static bool is_bif(struct import *im)
     return im->export && im->export->bif;
 }
 
+/* erlang:apply/2 and apply/3 are instructions, of the function that calls them. */
+bool import_is_apply(const struct import *im)
+{
+    return im->m == am_erlang && im->f == am_apply && (im->arity == 2 || im->arity == 3);
+}
+
 static void call_ext(struct loader *l, struct import *im)
 {
     static const enum op bif_ops[] = {OP_call_bif1, OP_call_bif1, OP_call_bif2,
@@ -258,15 +296,31 @@ static void call_ext(struct loader *l, struct import *im)
                  : im->arity <= 3 ? bif_ops[im->arity]
                                   : OP_call_bif;
 
-    emit_1u(l, op, (uintptr_t)im->export);
+    if (import_is_apply(im))
+        emit_1u(l, OP_call_apply, im->arity);
+    else
+        emit_1u(l, op, (uintptr_t)im->export);
+}
+
+/* What never returns. Compilers are not exact then about the frame to drop. */
+static bool is_exit_bif(const struct import *im)
+{
+    return im->m == am_erlang &&
+           ((im->f == am_error && im->arity >= 1 && im->arity <= 3) ||
+            ((im->f == am_exit || im->f == am_throw) && im->arity == 1));
 }
 
 static void call_ext_last(struct loader *l, struct import *im, uint64_t words)
 {
-    if (is_bif(im)) {
-        emit_1u(l, OP_deallocate, BYTES(words));
-        l->frame = 0;
+    if (is_exit_bif(im)) {
+        call_ext(l, im);
+    } else if (import_is_apply(im)) {
+        emit_2u(l, OP_call_apply_last, im->arity, BYTES(words));
+    } else if (is_bif(im) && words == 0) {
         emit_1u(l, OP_call_bif_only, (uintptr_t)im->export);
+    } else if (is_bif(im)) {
+        call_ext(l, im);
+        emit_1u(l, OP_deallocate_return, BYTES(words));
     } else {
         emit_2u(l, OP_call_ext_last, (uintptr_t)im->export, BYTES(words));
     }
@@ -312,7 +366,10 @@ static const struct {
     {am_bsr, 2, OP_bsr},   {am_Minus, 1, OP_neg}, {am_bnot, 1, OP_bnot},
 };
 
-/* Reg + Small, Small + Reg, Reg - Small. */
+/*
+ * Reg + Small, Small + Reg, Reg - Small; for OTP, which names no BIF when they
+ * fail, only if what is subtracted is not negative.
+ */
 static bool increment(struct loader *l, term f, uint64_t live, const struct arg *a,
                       struct arg d)
 {
@@ -326,6 +383,8 @@ static bool increment(struct loader *l, term f, uint64_t live, const struct arg 
         (reg.kind != ARG_X && reg.kind != ARG_Y))
         return false;
     int64_t v = small_value(n.value);
+    if (f == am_Minus && v < 0)
+        return false;
     if (f == am_Minus)
         v = -v;
     if (!small_fits(v) || !small_fits(-v))
@@ -351,6 +410,15 @@ static void guard_bif(struct loader *l, struct import *im, uint32_t fail, uint64
         return;
     }
     if (im->m == am_erlang) {
+        /* As OTP does: + X is X + 0, which shows when X is no number. */
+        struct arg sum[2] = {{ARG_I, small_make(0)}, {ARG_I, small_make(0)}};
+        if (n > 0)
+            sum[0] = a[0];
+        if (n == 1 && im->f == am_Plus) {
+            im = &(struct import){am_erlang, am_Plus, 2, export_put(am_erlang, am_Plus, 2)};
+            a = sum;
+            n = 2;
+        }
         if (n == 2 && fail == 0 && increment(l, im->f, live, a, d))
             return;
         if (n == 0 && (im->f == am_self || im->f == am_node)) {
@@ -1365,7 +1433,7 @@ static bool translate(struct front *f)
     uint32_t fail = in->count ? label_of(a[0]) : 0;
 
     l->line = in->line;
-    l->frame = in->frame < 0 ? 0 : (uint32_t)in->frame;
+    l->frame = in->frame < 0 ? 0 : (uint32_t)in->frame | (in->unsure ? FRAME_UNSURE : 0);
     switch ((enum genop)in->op) {
     case G_label: put_label(f, (uint32_t)a[0].value); break;
     case G_func_info: function_start(f, a); break;
@@ -1431,8 +1499,11 @@ static bool translate(struct front *f)
     case G_call_ext_only: {
         struct import *im = import_of(l, a[1]);
 
-        emit_1u(l, is_bif(im) ? OP_call_bif_only : OP_call_ext_only,
-                (uintptr_t)im->export);
+        if (import_is_apply(im))
+            emit_2u(l, OP_call_apply_last, im->arity, 0);
+        else
+            emit_1u(l, is_bif(im) ? OP_call_bif_only : OP_call_ext_only,
+                    (uintptr_t)im->export);
         break;
     }
     case G_apply: emit_1u(l, OP_apply, a[0].value); break;

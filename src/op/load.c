@@ -210,6 +210,8 @@ static bool read_literals(struct loader *l)
 /* Line numbers: compact numbers, and file names as UTF-8. */
 /* Lines that OTP can't represent are left out of its stack traces, and ours. */
 #define LINE_LIMIT ((1 << 24) - 1)
+/* A file without a name (forms that were compiled) is the module's own. */
+#define NO_FILE ((term)-1)
 
 static bool read_lines(struct loader *l, uint32_t *file_literals)
 {
@@ -253,6 +255,10 @@ static bool read_lines(struct loader *l, uint32_t *file_literals)
 
         if (!p)
             break;
+        if (bytes == 0) {
+            c->files[i] = NO_FILE;
+            continue;
+        }
         /* A charlist; file names of the compiler are UTF-8. */
         struct mbuf *m = mbuf_new(2 * (size_t)bytes + 1);
         term *hp = m->words + 2 * (size_t)bytes, list = TERM_NIL;
@@ -305,13 +311,36 @@ static bool place_literals(struct loader *l)
     return true;
 }
 
+/*
+ * OTP's loader drops the line of a last call of what is no BIF right behind a
+ * move to x0; a case_clause after it is then of the line before.
+ */
+static bool drops_line(const struct loader *l, const struct ginstr *in)
+{
+    const struct ginstr *before = l->ninstrs ? &l->instrs[l->ninstrs - 1] : NULL;
+    const struct arg *a;
+
+    if (!before || before->op != 64)                    /* move */
+        return false;
+    a = &l->args[before->first + 1];
+    if (a->kind != ARG_X || a->value != 0)
+        return false;
+    if (in->op == 5 || in->op == 6)                     /* call_last, call_only */
+        return true;
+    if (in->op != 8 && in->op != 78)                    /* call_ext_last, _only */
+        return false;
+    a = &l->args[in->first + 1];
+    return a->value < l->nimports && !l->imports[a->value].export->bif &&
+           !import_is_apply(&l->imports[a->value]);
+}
+
 static bool decode_code(struct loader *l, struct reader r)
 {
     uint32_t line = 0;
 
     while (load_ok(l)) {
         uint32_t op = read_u8(l, &r);
-        struct ginstr in = {op, l->nargs, 0, 0, -1};
+        struct ginstr in = {.op = op, .first = l->nargs, .frame = -1};
 
         if (!load_ok(l))
             break;
@@ -332,6 +361,8 @@ static bool decode_code(struct loader *l, struct reader r)
             l->nargs = in.first;
             continue;
         }
+        if (line && drops_line(l, &in))
+            line = l->instrs[l->ninstrs - 1].line;
         in.line = line;
         l->instrs = load_grow(l->instrs, &l->instrs_size, l->ninstrs + 1,
                               sizeof *l->instrs);
@@ -438,7 +469,7 @@ static bool load(struct loader *l)
         read_literal(l, r.p, (size_t)(r.end - r.p), &attributes);
     if (chunk(l, "CInf", &r, false))
         read_literal(l, r.p, (size_t)(r.end - r.p), &compile);
-    if (!read_lines(l, nfiles))
+    if (l->lines && !read_lines(l, nfiles))
         return false;
     if (chunk(l, "StrT", &r, false)) {
         l->strings_bytes = (size_t)(r.end - r.p);
@@ -452,7 +483,7 @@ static bool load(struct loader *l)
     if (!place_literals(l))
         return false;
     for (uint32_t i = 1; i < c->nfiles; i++)
-        c->files[i] = l->literals[c->files[i]];
+        c->files[i] = c->files[i] == NO_FILE ? THE_NON_VALUE : l->literals[c->files[i]];
     c->attributes = attributes == UINT32_MAX ? TERM_NIL : l->literals[attributes];
     c->compile = compile == UINT32_MAX ? TERM_NIL : l->literals[compile];
 
@@ -472,7 +503,7 @@ static bool load(struct loader *l)
     return front_translate(l);
 }
 
-struct code *code_prepare(const uint8_t *beam, size_t n, char why[256])
+static struct code *prepare(const uint8_t *beam, size_t n, bool lines, char why[256])
 {
     struct loader *l = vm_zalloc(ALLOC_CODE, sizeof *l);
     struct code *c = vm_zalloc(ALLOC_CODE, sizeof *c);
@@ -483,6 +514,7 @@ struct code *code_prepare(const uint8_t *beam, size_t n, char why[256])
     l->beam_bytes = n;
     l->code = c;
     l->native = code_native;
+    l->lines = lines;
     if (!load(l)) {
         code_free(c);
         c = NULL;
@@ -490,6 +522,16 @@ struct code *code_prepare(const uint8_t *beam, size_t n, char why[256])
     loader_free(l);
     vm_free(l);
     return c;
+}
+
+struct code *code_prepare(const uint8_t *beam, size_t n, char why[256])
+{
+    return prepare(beam, n, true, why);
+}
+
+struct code *code_prepare_preloaded(const uint8_t *beam, size_t n, char why[256])
+{
+    return prepare(beam, n, false, why);
 }
 
 term code_module_name(struct code *c) { return c->module; }

@@ -47,6 +47,7 @@ struct ginstr {
     uint32_t first, count;      /* in loader.args */
     uint32_t line;
     int32_t frame;              /* words, -1: not reached */
+    bool unsure;                /* ... or others: flow() */
 };
 
 struct import { term m, f; uint32_t arity; struct export *export; };
@@ -94,6 +95,7 @@ struct loader {
     uint32_t ncatches, catches_size;
     uint32_t rows_size, funcs_size;
     uint32_t labels, labels_size;   /* in label_at: nlabels and emit_new_label's */
+    bool lines;                 /* wanted: where in the source */
     bool native;                /* words are records: native.h */
     uint32_t last_record;       /* native: the header emitted last */
     uint32_t *offset;           /* native: of each record, bytes; by word */
@@ -128,7 +130,9 @@ uint32_t load_literal(struct loader *l, term t);
 /* newmap.c: before the literals are placed. */
 void new_map_keys(struct loader *l);
 
-/* front.c: all instructions; false after load_fail. */
+/* front.c: erlang:apply/2 or apply/3. */
+bool import_is_apply(const struct import *im);
+/* All instructions; false after load_fail. */
 bool front_translate(struct loader *l);
 const char *genop_name(uint32_t op);
 unsigned genop_arity(uint32_t op);

@@ -192,6 +192,17 @@ static void fill_nops(uint8_t *at, uint32_t n)
     }
 }
 
+bool native_falls_to(code_ptr from, code_ptr to)
+{
+    uint32_t n = (uint32_t)((const uint8_t *)to - (const uint8_t *)from);
+    uint8_t nops[16];
+
+    if ((uintptr_t)to - (uintptr_t)from >= sizeof nops)
+        return false;
+    fill_nops(nops, n);
+    return memcmp(nops, from, n) == 0;
+}
+
 struct copy {
     uint8_t *run, *write;       /* the whole code, as it runs and as it is written */
     uint32_t cold, vary;        /* next place, bytes */

@@ -36,6 +36,9 @@ extern char t1_bif_stub[], t1_nif_entry[], t1_undef_stub[], t1_undef_fun_stub[],
 /* Let the code at entry (of at least 5 bytes) begin with a jump to `to`. */
 void native_patch_jump(code_ptr entry, code_ptr to);
 
+/* Is there nothing but padding from one place in native code to another? */
+bool native_falls_to(code_ptr from, code_ptr to);
+
 /* Run a process from pc; x registers are in S->x. */
 enum run_end native_run(struct sched *S, code_ptr pc);
 

@@ -108,18 +108,35 @@ code_ptr slow_call_fun(struct sched *S, uint32_t arity)
     return NULL;
 }
 
-static code_ptr apply_to(struct sched *S, term m, term f, uint32_t arity)
+/* apply itself fails: the trace begins with erlang:apply and its n arguments. */
+static code_ptr apply_error(struct sched *S, term reason, const term *args, uint32_t n)
 {
-    if (!term_is_atom(m) || !term_is_atom(f)) {
-        bif_error(S->p, am_badarg);
-        return NULL;
-    }
-    return export_put(m, f, arity)->addr;
+    term *hp = heap_alloc(S->p, CONS_WORDS * (size_t)n + 4), list = TERM_NIL;
+
+    bif_error(S->p, reason);
+    while (n > 0)
+        list = put_cons(&hp, args[--n], list);
+    S->p->exc.mfa = put_tuple3(&hp, am_erlang, am_apply, list);
+    return NULL;
+}
+
+static code_ptr applied(struct sched *S, term m, term f, uint32_t arity)
+{
+    const struct export *e = export_put(m, f, arity);
+
+    S->a[0] = e->bif && m == am_erlang &&
+              ((f == am_error && arity >= 1 && arity <= 3) ||
+               ((f == am_exit || f == am_throw) && arity == 1));
+    return e->addr;
 }
 
 code_ptr slow_apply(struct sched *S, uint32_t arity)
 {
-    return apply_to(S, S->x[arity], S->x[arity + 1], arity);
+    term m = S->x[arity], f = S->x[arity + 1];
+
+    if (!term_is_atom(m) || !term_is_atom(f))
+        return apply_error(S, am_badarg, (term[]){m, f, args_list(S, arity)}, 3);
+    return applied(S, m, f, arity);
 }
 
 code_ptr slow_apply_list(struct sched *S)
@@ -127,17 +144,13 @@ code_ptr slow_apply_list(struct sched *S)
     term m = S->x[0], f = S->x[1], list = S->x[2];
     int64_t n = list_length(list);
 
-    if (n < 0 || !term_is_atom(m) || !term_is_atom(f)) {
-        bif_error(S->p, am_badarg);
-        return NULL;
-    }
-    if (n > 255) {
-        bif_error(S->p, am_system_limit);
-        return NULL;
-    }
+    if (n < 0 || !term_is_atom(m) || !term_is_atom(f))
+        return apply_error(S, am_badarg, S->x, 3);
+    if (n > 255)
+        return apply_error(S, am_system_limit, S->x, 3);
     for (int64_t i = 0; i < n; i++, list = cons_tail(list))
         S->x[i] = cons_head(list);
-    return export_put(m, f, (uint32_t)n)->addr;
+    return applied(S, m, f, (uint32_t)n);
 }
 
 code_ptr slow_apply_fun(struct sched *S)
@@ -145,14 +158,15 @@ code_ptr slow_apply_fun(struct sched *S)
     term fun = S->x[0], list = S->x[1];
     int64_t n = list_length(list);
 
-    if (n < 0 || n > 255) {
-        bif_error(S->p, n < 0 ? am_badarg : am_system_limit);
-        return NULL;
-    }
+    if (n < 0 || n > 255)
+        return apply_error(S, n < 0 ? am_badarg : am_system_limit, S->x, 2);
     for (int64_t i = 0; i < n; i++, list = cons_tail(list))
         S->x[i] = cons_head(list);
     S->x[n] = S->a[0] = fun;
-    return slow_call_fun(S, (uint32_t)n);
+    code_ptr to = slow_call_fun(S, (uint32_t)n);
+
+    S->a[0] = 0;
+    return to;
 }
 
 /* A call of the error handler: its address, or undef. */

@@ -48,12 +48,18 @@ SLOW bool slow_fconv(struct sched *S);
  * badfun or badarity. The arguments are in x (SPILL), for badarity's value.
  */
 code_ptr slow_call_fun(struct sched *S, uint32_t arity);
-/* apply: module and function are x[arity], x[arity + 1]. NULL: badarg. */
+/*
+ * apply: module and function are x[arity], x[arity + 1]. NULL: badarg. S->a[0]
+ * tells whether it is error/1..3, exit/1 or throw/1.
+ */
 code_ptr slow_apply(struct sched *S, uint32_t arity);
 /*
  * apply/3: x0, x1 and the list x2 become x[0..n): the function's address, or
- * NULL: badarg, with x as it was.
+ * NULL: badarg, with x as it was. S->a[0] as for apply.
  */
+code_ptr slow_apply_list(struct sched *S);
+/* apply/2: the fun x0 and the list x1, the same, but S->a[0] is 0. */
+code_ptr slow_apply_fun(struct sched *S);
 /*
  * A call of an export or a fun without code: x becomes the arguments of the
  * error handler; its address. NULL: the handler itself is missing: undef.
@@ -61,9 +67,6 @@ code_ptr slow_apply(struct sched *S, uint32_t arity);
 code_ptr slow_undefined(struct sched *S, struct export *e);
 code_ptr slow_undefined_fun(struct sched *S, struct fun_entry *f);
 
-code_ptr slow_apply_list(struct sched *S);
-/* apply/2: the fun x0 and the list x1, the same. */
-code_ptr slow_apply_fun(struct sched *S);
 
 /* Exceptions of the instructions. */
 enum slow_error {

@@ -58,7 +58,7 @@ void boot_preload(boot_fetch fetch, void *ctx)
 
         if (!beam)
             vm_fatal(1, "cannot find the preloaded module %s", name);
-        c = code_prepare(beam, bytes, why);
+        c = code_prepare_preloaded(beam, bytes, why);
         if (!c)
             vm_fatal(1, "cannot load the preloaded module %s: %s", name, why);
         if (code_module_name(c) != atom_from_cstr(name) || c->on_load)

@@ -17,6 +17,7 @@
 
 #include "os/os.h"
 #include "bif/info.h"
+#include "op/code.h"
 #include "vm/atom.h"
 #include "vm/log.h"
 #include "vm/map.h"
@@ -79,23 +80,64 @@ static bool speaks_for_caller(const struct export *bif)
             bif->f == am_throw || bif->f == am_raise);
 }
 
-/* Frames above pc: their return addresses into pcs[], without repetitions. */
-static uint32_t walk(struct proc *p, code_ptr pc, code_ptr *pcs, uint32_t max)
+/* Do return addresses lead from *sp to the end of the stack? */
+static bool is_chain(const term *sp, const term *end)
+{
+    while (sp < end) {
+        code_ptr ret = (code_ptr)(uintptr_t)*sp++;
+        struct code *c;
+
+        if (ret == code_exit_stub)
+            return sp == end;
+        if (!term_is_small((term)(uintptr_t)ret))
+            return false;
+        uint32_t frame = code_frame(ret - 1, &c);
+        if (!c || frame & FRAME_UNSURE)
+            return false;
+        sp += frame;
+    }
+    return false;
+}
+
+/*
+ * Words of a frame whose size the code does not tell: compilers share code that
+ * only raises between places that have frames of different sizes. The first
+ * word from which on the rest of the stack makes sense ends it.
+ */
+static size_t find_frame(const term *sp, const term *end)
+{
+    for (const term *at = sp; at < end; at++)
+        if (is_chain(at, end))
+            return (size_t)(at - sp);
+    return (size_t)(end - sp);
+}
+
+/*
+ * Frames above pc: their return addresses into pcs[], without repetitions of
+ * the one before or, the first, of last. (pc itself may be one of them, right
+ * behind a call. For OTP that is a repetition if a BIF was called there, none if
+ * another instruction failed.)
+ */
+static uint32_t walk(struct proc *p, code_ptr pc, code_ptr last, code_ptr *pcs,
+                     uint32_t max)
 {
     const term *sp = p->heap.stop, *end = p->heap.hend;
     uint32_t n = 0;
     struct code *c;
     size_t frame = code_frame(pc, &c);
-    code_ptr last = pc;
+    bool first = last != NULL;
 
+    if (frame & FRAME_UNSURE)
+        frame = find_frame(sp, end);
     while (n < max && sp + frame < end) {
         code_ptr ret = (code_ptr)(uintptr_t)sp[frame];
 
         sp += frame + 1;
         frame = code_frame(ret - 1, &c);
-        if (c && ret != last)
+        if (c && ret != last && !(first && code_falls_to(ret, last)))
             pcs[n++] = ret - 1;
         last = ret;
+        first = false;
     }
     return n;
 }
@@ -112,15 +154,28 @@ static term raw_trace(struct sched *s, struct proc *p, struct export *bif,
         head = bif_head(p, bif, args);
     else if (p->exc.mfa != THE_NON_VALUE && p->exc.kind == EXC_ERROR &&
              term_is_tuple_of(p->exc.mfa, 3)) {
-        term *hp = heap_alloc(p, 5), *mfa = tuple_at(p->exc.mfa, 1);
+        const term *mfa = tuple_at(p->exc.mfa, 1);
+        term loc = TERM_NIL;
 
-        head = put_tuple4(&hp, mfa[0], mfa[1], mfa[2], TERM_NIL);
+        if (p->exc.reason != am_undef)
+            loc = info_list(p, info_map(p, am_erl_erts_errors, p->exc.cause));
+        term *hp = heap_alloc(p, 5);
+
+        head = put_tuple4(&hp, mfa[0], mfa[1], mfa[2], loc);
     }
     uint32_t max = vm.info->backtrace_depth > 1 ? (uint32_t)vm.info->backtrace_depth : 1;
     max -= head != THE_NON_VALUE;
     if (max > 0 && code_find(s->self))
         pcs[n++] = s->self;
-    n += walk(p, s->self, pcs + n, max - n);
+    /* OTP enters the frame of a call before it finds that there is no fun. */
+    if (p->exc.call && n < max)
+        pcs[n++] = p->exc.call - 1;
+    bool called = bif && n == 0;
+    n += walk(p, s->self, p->exc.call ? p->exc.call : args == s->x ? s->self : NULL,
+              pcs + n, max - n);
+    /* ... and looks a BIF's caller up behind the call: the next one's line. */
+    if (called && n > 0 && !speaks_for_caller(bif))
+        pcs[0]++;
 
     term info = TERM_NIL;
     if (p->exc.info != THE_NON_VALUE)
@@ -149,15 +204,44 @@ static bool is_raw(term t)
     return class == am_error || class == am_exit || class == am_throw;
 }
 
+/* The trace begins with a function_clause: its pc is the function's func_info. */
+static struct func *clause_of(const term *raw, struct code **c)
+{
+    if (raw[RAW_HEAD] != THE_NON_VALUE || raw[RAW_ARGS] == THE_NON_VALUE ||
+        raw[RAW_LIST] != THE_NON_VALUE || TUPLE_HEADER(RAW_PCS - 1) == raw[0])
+        return NULL;
+    code_ptr pc = (code_ptr)(uintptr_t)small_value(raw[RAW_PCS]);
+    *c = code_find(pc);
+    struct func *f = *c ? code_func(*c, pc) : NULL;
+
+    return f && (uintptr_t)pc - (uintptr_t)(*c)->base == f->start ? f : NULL;
+}
+
+/* OTP forgets by then where in the source a function_clause was. */
 term exc_with_class(struct proc *p, term raw, term class)
 {
-    if (!is_raw(raw) || *tuple_at(raw, RAW_CLASS) == class)
-        return raw;
-    size_t words = tuple_arity(raw) + 1;
-    term *copy = heap_alloc(p, words);
+    struct code *c;
 
-    memcpy(copy, boxed_ptr(raw), words * sizeof *copy);
+    if (!is_raw(raw))
+        return raw;
+    const term *r = boxed_ptr(raw);
+    const struct func *f = clause_of(r, &c);
+    if (r[RAW_CLASS] == class && !f)
+        return raw;
+    size_t words = tuple_arity(raw) + 1, skip = f != NULL;
+    term *copy = heap_alloc(p, words - skip + (f ? 5 : 0));
+
+    copy[0] = TUPLE_HEADER(words - skip - 1);
+    memcpy(copy + 1, r + 1, (RAW_PCS - 1) * sizeof *copy);
+    memcpy(copy + RAW_PCS, r + RAW_PCS + skip, (words - RAW_PCS - skip) * sizeof *copy);
     copy[RAW_CLASS] = class;
+    if (f) {
+        term *hp = copy + words - skip;
+
+        copy[RAW_HEAD] = put_tuple4(&hp, c->module, f->f, r[RAW_ARGS], r[RAW_INFO]);
+        copy[RAW_ARGS] = THE_NON_VALUE;
+        copy[RAW_INFO] = TERM_NIL;
+    }
     return boxed_make(copy);
 }
 
@@ -201,8 +285,10 @@ static term item(struct proc *p, code_ptr pc, term args, term info)
 
     if (row && row->line && row->line < c->nlines) {
         struct line_info *line = &c->lines[row->line];
-        term file = line->file && line->file < c->nfiles ? c->files[line->file]
-                                                         : file_of_module(p, c->module);
+        term file = line->file < c->nfiles ? c->files[line->file] : THE_NON_VALUE;
+
+        if (file == THE_NON_VALUE)
+            file = file_of_module(p, c->module);
         term *hp = heap_alloc(p, 2 * (3 + CONS_WORDS));
         term pair = put_tuple2(&hp, am_line, small_make(line->line));
 
@@ -337,7 +423,7 @@ term exc_stacktrace(struct proc *p, code_ptr pc, int depth)
 
     if (code_find(pc))
         pcs[n++] = pc;
-    n += walk(p, pc, pcs + n, (uint32_t)depth - n);
+    n += walk(p, pc, NULL, pcs + n, (uint32_t)depth - n);
     for (uint32_t i = n; i-- > 0;) {
         term t = item(p, pcs[i], THE_NON_VALUE, TERM_NIL);
 
@@ -355,7 +441,7 @@ void exc_print_stack(struct proc *p, code_ptr pc)
 
     if (code_find(pc))
         pcs[n++] = pc;
-    n += walk(p, pc, pcs + n, (uint32_t)(sizeof pcs / sizeof *pcs) - n);
+    n += walk(p, pc, NULL, pcs + n, (uint32_t)(sizeof pcs / sizeof *pcs) - n);
     for (uint32_t i = 0; i < n; i++) {
         struct code *c = code_find(pcs[i]);
         struct func *f = c ? code_func(c, pcs[i]) : NULL;

@@ -98,6 +98,7 @@ struct func {                   /* sorted by start */
  * raises, waits or yields is looked up at its own pc; a return address at
  * pc - 1, which lies in the call.
  */
+#define FRAME_UNSURE 0x80000000u   /* in frame: code that raises, reached with others too */
 struct frame_row {
     uint32_t at;
     uint32_t frame;
@@ -171,6 +172,8 @@ void catch_remove(uint32_t index);
  * a static text ("module X: ...", printed by the caller, becomes badfile).
  */
 struct code *code_prepare(const uint8_t *beam, size_t n, char why[256]);
+/* Without line numbers, which OTP's preloaded modules have not in stack traces. */
+struct code *code_prepare_preloaded(const uint8_t *beam, size_t n, char why[256]);
 term code_module_name(struct code *c);
 void code_install(struct code *c);      /* current becomes old: it must be free */
 void code_free(struct code *c);         /* of any state, or never installed */

@@ -67,6 +67,7 @@ struct exc {
     term cause;             /* error_info map's `cause`, or NONE */
     struct export *trap;    /* EXC_TRAP: arguments are in S->x */
     bool no_info;           /* reason needs no error_info */
+    code_ptr call;          /* of what was no fun: where its call returns to */
     term info;              /* error/3: the error_info map itself, or NONE */
     term mfa;               /* {M,F,Args} that has no error handler, or NONE */
 };

@@ -1,0 +1,32 @@
+#!/bin/sh
+# Random programs on stock erl, then on each given VM: equal results.
+#
+#    test/diff/run.sh DIR SEED COUNT VM...
+#
+# DIR has diff.beam; a batch of programs is a file there, as long as it is needed.
+# A VM is a command with its flags. Status 1 when a result differs.
+set -eu
+dir=$1 seed=$2 count=$3
+shift 3
+batch=200
+status=0
+
+rm -f "$dir"/batch.*
+first=1
+while [ "$first" -le "$count" ]; do
+    last=$((first + batch - 1))
+    [ "$last" -le "$count" ] || last=$count
+    file=$dir/batch.$first
+    erl +S 1:1 +SDcpu 1:1 -noshell -kernel logger_level none -pa "$dir" \
+        -run diff record "$file" "$seed" "$first" "$last"
+    for vm in "$@"; do
+        echo "programs $first to $last of seed $seed on $vm:"
+        # Unquoted: a command and its flags.
+        $vm -noshell -kernel logger_level none -pa "$dir" -run diff compare "$file" ||
+            status=1
+    done
+    first=$((last + 1))
+done
+erl -noshell -pa "$dir" -run diff coverage test/needs/opcodes.tsv "$dir"/batch.*
+rm -f "$dir"/batch.*
+exit $status
