@@ -10,6 +10,13 @@ bench: bench-code bench-boot
 ## bench-code  ... only the programs (BENCH="--only fib,tak --rounds 9")
 bench-code: $(LING) $(B_BEAM)
 	bench/run.py $(BENCH) $(B_OUT)
+## bench-load  loading kernel, stdlib and compiler: CPU, bytes of code and tables
+$(B_OUT)/bench_load.beam: bench/load/bench_load.erl
+	@mkdir -p $(@D)
+	$(Q)erlc -o $(@D) $<
+bench-load: $(LING) $(B_OUT)/bench_load.beam
+	bench/load.py $(B_OUT)
+.PHONY: bench-load
 ## bench-boot  ... only the boot times
 bench-boot: kindling examples
 	bin/kindling build -q -o build/hello.img --run hello_app run $(EX)/hello

@@ -228,12 +228,51 @@ static bool read_alloc(struct loader *l, struct reader *r, struct arg *out)
     return load_ok(l);
 }
 
+/*
+ * The operands that are one byte, which most are: registers, small numbers, labels,
+ * atoms. False: read_arg's.
+ */
+static bool read_short_arg(struct loader *l, struct reader *r)
+{
+    static const uint8_t kinds[8] = {
+        [CT_U] = ARG_U, [CT_I] = ARG_I, [CT_A] = ARG_ATOM, [CT_X] = ARG_X,
+        [CT_Y] = ARG_Y, [CT_F] = ARG_LABEL,
+    };
+
+    if (r->p == r->end || l->nargs == l->args_size)
+        return false;
+    uint8_t first = *r->p, tag = first & 7;
+    uint64_t v = first >> 4;
+
+    if (first & 8 || tag >= CT_H)
+        return false;
+    if (tag == CT_I) {
+        v = small_make((int64_t)v);
+    } else if (tag == CT_A) {
+        if (v > l->natoms)
+            return false;
+        v = l->atoms[v];        /* [0] is NIL */
+    } else if (tag == CT_F) {
+        if (v >= l->nlabels)
+            return false;
+        l->has_label = true;
+    }
+    r->p++;
+    l->args[l->nargs++] = (struct arg){kinds[tag], v};
+    return true;
+}
+
 bool read_arg(struct loader *l, struct reader *r)
 {
+    if (read_short_arg(l, r))
+        return true;
+
     struct arg a = {ARG_U, 0};
     uint64_t lists = 1;         /* operands still to read, list elements too */
 
     while (lists-- > 0) {
+        if (read_short_arg(l, r))
+            continue;
         uint8_t first = read_u8(l, r);
         unsigned tag = first & 7;
         const uint8_t *big = NULL;
@@ -282,6 +321,7 @@ bool read_arg(struct loader *l, struct reader *r)
             break;
         case CT_F:
             a.kind = ARG_LABEL;
+            l->has_label = true;
             if (a.value >= l->nlabels)
                 return load_fail(l, "label %u is out of range", (unsigned)a.value);
             break;

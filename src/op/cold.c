@@ -79,11 +79,23 @@ code_ptr cold_raise(struct sched *S)
     return to ? to : leave(S, RUN_EXIT);
 }
 
-code_ptr cold_function_clause(struct sched *S)
+static code_ptr raise_error(struct sched *S, enum slow_error why)
 {
-    slow_error(S, ERR_FUNCTION_CLAUSE);
+    slow_error(S, why);
     return cold_raise(S);
 }
+
+code_ptr cold_function_clause(struct sched *S)
+{
+    return raise_error(S, ERR_FUNCTION_CLAUSE);
+}
+code_ptr cold_badmatch(struct sched *S) { return raise_error(S, ERR_BADMATCH); }
+code_ptr cold_case_clause(struct sched *S) { return raise_error(S, ERR_CASE_CLAUSE); }
+code_ptr cold_try_clause(struct sched *S) { return raise_error(S, ERR_TRY_CLAUSE); }
+code_ptr cold_badrecord(struct sched *S) { return raise_error(S, ERR_BADRECORD); }
+code_ptr cold_if_clause(struct sched *S) { return raise_error(S, ERR_IF_CLAUSE); }
+code_ptr cold_badarith(struct sched *S) { return raise_error(S, ERR_BADARITH); }
+code_ptr cold_system_limit(struct sched *S) { return raise_error(S, ERR_SYSTEM_LIMIT); }
 
 code_ptr cold_yield(struct sched *S)
 {

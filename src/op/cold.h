@@ -24,6 +24,14 @@ code_ptr cold_slow_failed(struct sched *S);
 code_ptr cold_function_clause(struct sched *S);
 /* p->exc, at self. */
 code_ptr cold_raise(struct sched *S);
+/* {badmatch, S->a[0]} and so on, at self. */
+code_ptr cold_badmatch(struct sched *S);
+code_ptr cold_case_clause(struct sched *S);
+code_ptr cold_try_clause(struct sched *S);
+code_ptr cold_badrecord(struct sched *S);
+code_ptr cold_if_clause(struct sched *S);
+code_ptr cold_badarith(struct sched *S);
+code_ptr cold_system_limit(struct sched *S);
 /*
  * S->bif gave THE_NON_VALUE; S->fail is where its call returns to, NULL for a
  * last call.

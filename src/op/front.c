@@ -153,7 +153,7 @@ static bool flow(struct loader *l)
                 continue;
             }
             if (frame >= 0) {
-                for (uint32_t k = 0; k < in->count; k++) {
+                for (uint32_t k = 0; in->has_label && k < in->count; k++) {
                     uint64_t n = a[k].value;
 
                     if (a[k].kind != ARG_LABEL || n == 0 || (unsure && at[n] >= 0))

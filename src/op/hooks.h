@@ -115,11 +115,11 @@ static inline uint32_t load_be32(const uint8_t *p)
         DEAD_X;                                                                \
         LEAVE(raise);                                                          \
     } while (0)
+/* An error of cold.h, which makes its reason of S->a[0]. */
 #define RAISE_ERROR(why)                                                       \
     do {                                                                       \
-        SWAPOUT;                                                               \
-        slow_error(S, why);                                                    \
-        RAISE;                                                                 \
+        DEAD_X;                                                                \
+        LEAVE(why);                                                            \
     } while (0)
 #define YIELD(n_live)                                                          \
     do {                                                                       \
@@ -203,6 +203,13 @@ static inline uint32_t load_be32(const uint8_t *p)
     M(tier, yield, SPILL)                                                      \
     M(tier, function_clause, SPILL)                                            \
     M(tier, raise, (void)0)                                                    \
+    M(tier, badmatch, SWAPOUT)                                                 \
+    M(tier, case_clause, SWAPOUT)                                              \
+    M(tier, try_clause, SWAPOUT)                                               \
+    M(tier, badrecord, SWAPOUT)                                                \
+    M(tier, if_clause, SWAPOUT)                                                \
+    M(tier, badarith, SWAPOUT)                                                 \
+    M(tier, system_limit, SWAPOUT)                                             \
     M(tier, bif_failed, (void)0)
 #define COLD_STUBS(tier) COLD_EACH(COLD_STUB, tier)
 

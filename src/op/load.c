@@ -337,7 +337,12 @@ static bool drops_line(const struct loader *l, const struct ginstr *in)
 static bool decode_code(struct loader *l, struct reader r)
 {
     uint32_t line = 0;
+    size_t bytes = (size_t)(r.end - r.p);
 
+    /* As much as code of that size mostly has, lest they grow step by step. */
+    l->args = load_grow(NULL, &l->args_size, bytes / 2 + 64, sizeof *l->args);
+    l->instrs = load_grow(NULL, &l->instrs_size, bytes / 5 + 64, sizeof *l->instrs);
+    l->words = load_grow(NULL, &l->words_size, bytes / 2 + 64, sizeof *l->words);
     while (load_ok(l)) {
         uint32_t op = read_u8(l, &r);
         struct ginstr in = {.op = op, .first = l->nargs, .frame = -1};
@@ -347,10 +352,11 @@ static bool decode_code(struct loader *l, struct reader r)
         if (op == 0 || op > genop_last())
             return load_fail(l, "it has instruction number %u, which this VM does "
                              "not know", (unsigned)op);
-        for (unsigned i = 0; i < genop_arity(op) && load_ok(l); i++)
-            read_arg(l, &r);
-        if (!load_ok(l))
-            break;
+        l->has_label = false;
+        for (unsigned i = genop_arity(op); i > 0; i--)
+            if (!read_arg(l, &r))
+                return false;
+        in.has_label = l->has_label;
         in.count = l->nargs - in.first;
         if (op == 153) {    /* line */
             struct arg a = l->args[in.first];
@@ -367,6 +373,7 @@ static bool decode_code(struct loader *l, struct reader r)
         l->instrs = load_grow(l->instrs, &l->instrs_size, l->ninstrs + 1,
                               sizeof *l->instrs);
         l->instrs[l->ninstrs++] = in;
+        l->code->ninstrs += op != 1;    /* label */
         if (op == 3)        /* int_code_end */
             return true;
     }

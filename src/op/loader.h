@@ -48,6 +48,7 @@ struct ginstr {
     uint32_t line;
     int32_t frame;              /* words, -1: not reached */
     bool unsure;                /* ... or others: flow() */
+    bool has_label;             /* among its operands */
 };
 
 struct import { term m, f; uint32_t arity; struct export *export; };
@@ -84,6 +85,7 @@ struct loader {
     uint32_t ninstrs, instrs_size;
     struct arg *args;
     uint32_t nargs, args_size;
+    bool has_label;             /* read_arg: an operand was a label */
 
     /* emit.c */
     uintptr_t *words;

@@ -18,16 +18,31 @@ static uint32_t header_stencil(uintptr_t h) { return (uint32_t)(h & 0xffff); }
 static uint32_t header_back(uintptr_t h) { return (uint32_t)(h >> 16 & 0xffff); }
 static uint32_t header_vary(uintptr_t h) { return (uint32_t)(h >> 32); }
 
+/*
+ * What was found lately. The table and the stencils are spread over half a
+ * megabyte, and a module asks for few of them, again and again.
+ */
+#define FOUND 4096
+static struct found {
+    uint32_t kinds;
+    uint16_t op, stencil;       /* op: one more than it is; 0: unused */
+} found[FOUND];
+
 static uint32_t find(uint32_t op, uint32_t kinds)
 {
     uint64_t h = ((uint64_t)op << 32 | kinds) * 0x9e3779b97f4a7c15ull;
     uint32_t mask = (1u << stencil_table_bits) - 1;
+    struct found *f = &found[h >> 52];
 
+    if (f->op == op + 1 && f->kinds == kinds)
+        return f->stencil;
     for (uint32_t i = (uint32_t)(h >> (64 - stencil_table_bits));; i++) {
         uint32_t n = stencil_table[i & mask];
 
-        if (n == NO_STENCIL || (stencils[n].op == op && stencils[n].kinds == kinds))
+        if (n == NO_STENCIL || (stencils[n].op == op && stencils[n].kinds == kinds)) {
+            *f = (struct found){kinds, (uint16_t)(op + 1), (uint16_t)n};
             return n;
+        }
     }
 }
 
@@ -206,7 +221,31 @@ bool native_falls_to(code_ptr from, code_ptr to)
 struct copy {
     uint8_t *run, *write;       /* the whole code, as it runs and as it is written */
     uint32_t cold, vary;        /* next place, bytes */
+    uint32_t hot_end, cold_end;
 };
+
+/*
+ * n bytes, of a part that ends at `end`. Most are a few dozen: whole 16 bytes are
+ * copied, and what is too much is written over by the next record. The table of
+ * stencils has STENCIL_SLACK bytes behind it.
+ */
+static void copy_part(uint8_t *write, uint32_t at, uint32_t end, const uint8_t *from,
+                      uint32_t n)
+{
+    typedef long long sixteen
+        __attribute__((vector_size(16), aligned(1), may_alias));
+
+    if (at + n + STENCIL_SLACK > end) {
+        memcpy(write + at, from, n);
+        return;
+    }
+    for (uint32_t i = 0; i < n; i += 16) {
+        sixteen bytes = *(const sixteen *)(from + i);
+
+        __asm__("" : "+x"(bytes));      /* or the loop becomes a call of memcpy */
+        *(sixteen *)(write + at + i) = bytes;
+    }
+}
 
 static void put32(uint8_t *at, int64_t v)
 {
@@ -224,8 +263,8 @@ static void copy_record(struct loader *l, struct copy *c, uint32_t i)
     uint32_t hot = l->offset[i], self = l->offset[i - header_back(header)];
     uint32_t part[2] = {hot, c->cold}, vary = c->vary;
 
-    memcpy(c->write + hot, stencil_bytes + s->at, s->hot);
-    memcpy(c->write + c->cold, stencil_bytes + s->at + s->hot, s->cold);
+    copy_part(c->write, hot, c->hot_end, stencil_bytes + s->at, s->hot);
+    copy_part(c->write, c->cold, c->cold_end, stencil_bytes + s->at + s->hot, s->cold);
     for (uint32_t k = 0; k < s->relocs; k++) {
         const struct stencil_reloc *r = &stencil_relocs[s->reloc + k];
         uint32_t at = part[r->cold] + r->offset;
@@ -272,6 +311,7 @@ bool native_finish(struct loader *l)
         return load_fail(l, "the window for code is full");
     }
     code->base = (uintptr_t *)c.run;
+    code->cold_bytes = size.cold;
     code->native = true;
     if (!emit_resolve(l)) {
         codemem_free(c.run, code->bytes);
@@ -280,7 +320,8 @@ bool native_finish(struct loader *l)
     }
     c.write = codemem_rw(c.run);
     c.cold = size.hot;
-    c.vary = size.hot + size.cold;
+    c.vary = c.cold_end = size.hot + size.cold;
+    c.hot_end = size.hot;
     for (uint32_t i = 0, end = 0; i < l->nwords;) {
         const struct stencil *s = &stencils[header_stencil(l->words[i])];
 

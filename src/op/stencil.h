@@ -40,6 +40,7 @@ struct stencil {
 
 extern const struct stencil stencils[];
 extern const uint32_t stencil_count;
+#define STENCIL_SLACK 16        /* bytes behind the last one */
 extern const uint8_t stencil_bytes[];
 extern const struct stencil_reloc stencil_relocs[];
 extern const void *const stencil_runtime[];

@@ -17,8 +17,31 @@ static const uint32_t sines[64] = {
     0xffeff47d, 0x85845dd1, 0x6fa87e4f, 0xfe2ce6e0, 0xa3014314, 0x4e0811a1,
     0xf7537e82, 0xbd3af235, 0x2ad7d2bb, 0xeb86d391,
 };
-static const uint8_t shifts[4][4] = {
-    {7, 12, 17, 22}, {5, 9, 14, 20}, {4, 11, 16, 23}, {6, 10, 15, 21}};
+
+/*
+ * One of 64 steps: f mixes three of the words, x is a word of the block, s how far
+ * to rotate. Written out, for loading a module computes the MD5 of its code.
+ */
+#define STEP(f, a, b, c, d, i, g, s)                                           \
+    do {                                                                       \
+        uint32_t sum_ = (a) + f(b, c, d) + sines[i] + x[(g) % 16];             \
+        (a) = (b) + (sum_ << (s) | sum_ >> (32 - (s)));                        \
+    } while (0)
+#define FOUR(f, i, k, o, s0, s1, s2, s3)                                       \
+    STEP(f, a, b, c, d, i, (k) * (i) + (o), s0);                               \
+    STEP(f, d, a, b, c, i + 1, (k) * (i + 1) + (o), s1);                       \
+    STEP(f, c, d, a, b, i + 2, (k) * (i + 2) + (o), s2);                       \
+    STEP(f, b, c, d, a, i + 3, (k) * (i + 3) + (o), s3)
+#define ROUND(f, i, k, o, s0, s1, s2, s3)                                      \
+    FOUR(f, i, k, o, s0, s1, s2, s3);                                          \
+    FOUR(f, i + 4, k, o, s0, s1, s2, s3);                                      \
+    FOUR(f, i + 8, k, o, s0, s1, s2, s3);                                      \
+    FOUR(f, i + 12, k, o, s0, s1, s2, s3)
+
+static uint32_t mix_f(uint32_t x, uint32_t y, uint32_t z) { return z ^ (x & (y ^ z)); }
+static uint32_t mix_g(uint32_t x, uint32_t y, uint32_t z) { return (x & z) + (y & ~z); }
+static uint32_t mix_h(uint32_t x, uint32_t y, uint32_t z) { return x ^ y ^ z; }
+static uint32_t mix_i(uint32_t x, uint32_t y, uint32_t z) { return y ^ (x | ~z); }
 
 static void md5_block(struct md5 *m, const uint8_t *p)
 {
@@ -27,22 +50,10 @@ static void md5_block(struct md5 *m, const uint8_t *p)
 
     for (int i = 0; i < 16; i++, p += 4)
         x[i] = p[0] | p[1] << 8 | p[2] << 16 | (uint32_t)p[3] << 24;
-    for (unsigned i = 0; i < 64; i++) {
-        uint32_t f;
-        unsigned g, s = shifts[i / 16][i % 4];
-
-        switch (i / 16) {
-        case 0: f = (b & c) | (~b & d); g = i; break;
-        case 1: f = (d & b) | (~d & c); g = (5 * i + 1) % 16; break;
-        case 2: f = b ^ c ^ d; g = (3 * i + 5) % 16; break;
-        default: f = c ^ (b | ~d); g = 7 * i % 16; break;
-        }
-        f += a + sines[i] + x[g];
-        a = d;
-        d = c;
-        c = b;
-        b += f << s | f >> (32 - s);
-    }
+    ROUND(mix_f, 0, 1, 0, 7, 12, 17, 22);
+    ROUND(mix_g, 16, 5, 1, 5, 9, 14, 20);
+    ROUND(mix_h, 32, 3, 5, 4, 11, 16, 23);
+    ROUND(mix_i, 48, 7, 0, 6, 10, 15, 21);
     m->state[0] += a;
     m->state[1] += b;
     m->state[2] += c;

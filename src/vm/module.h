@@ -113,6 +113,8 @@ struct code_export { term f; uint32_t arity; uint32_t label_off; };
 struct code {
     uintptr_t *base;            /* 16-byte aligned */
     size_t bytes;
+    uint32_t ninstrs;           /* it was made of, without labels and lines */
+    uint32_t cold_bytes;        /* of native code: what lies behind the hot parts */
     term module;
     struct func *funcs; uint32_t nfuncs;
     struct frame_row *rows; uint32_t nrows;

@@ -69,7 +69,9 @@ static inline bool term_is_atom(term t) { return (t & IMM_MASK) == IMM_ATOM; }
 static inline uint32_t atom_index(term t) { return (uint32_t)(t >> IMM_SHIFT); }
 
 static inline bool term_is_nil(term t) { return t == TERM_NIL; }
-static inline bool term_is_imm(term t) { return (t & 3) == 3 || (t & 15) == 0; }
+/* Of a term the low two bits are 1 (cons), 2 (boxed), 3, or 0 (small). */
+static inline bool term_is_imm(term t) { return ((t + 1) & 2) == 0; }
+static inline bool term_either_imm(term a, term b) { return ((a + 1) & (b + 1) & 2) == 0; }
 
 /* Catch entries: an index into vm.catches (module.h). */
 static inline bool term_is_catch(term t) { return (t & IMM_MASK) == IMM_CATCH; }

@@ -297,7 +297,7 @@ with open(out, "w") as f:
     f.write('/* Made by stencils.py from the compiled instances. */\n#include "op/stencil.h"\n\n')
     for name in runtime:
         f.write(f"extern char {name}[];\n")
-    f.write(f"\nconst uint8_t stencil_bytes[] = {{\n{numbers(all_bytes)}\n}};\n"
+    f.write(f"\nconst uint8_t stencil_bytes[] = {{\n{numbers(bytes(all_bytes) + bytes(16))}\n}};\n"
             "const struct stencil_reloc stencil_relocs[] = {\n    " +
             ",\n    ".join(reloc_rows) + "\n};\n"
             "const struct stencil stencils[] = {\n" + "\n".join(rows) + "\n};\n"
