@@ -98,12 +98,14 @@ static term stacktrace(struct proc *p, struct proc *q)
     return frames(p, q, depth);
 }
 
+/* Where OTP shows an address: the place in its module. Programs don't see more. */
 static void address(struct text *t, code_ptr pc)
 {
     struct code *c = code_find(pc);
     struct func *f = c ? code_func(c, pc) : NULL;
 
-    text_printf(t, "0x%016lx (", (unsigned long)(uintptr_t)pc);
+    text_printf(t, "0x%016lx (",
+                c ? (unsigned long)((uintptr_t)pc - (uintptr_t)c->base) : 0);
     if (f) {
         text_term(t, c->module, 0);
         text_add(t, ":", 1);

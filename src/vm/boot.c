@@ -32,6 +32,8 @@ static const char *const preloaded[] = {
 void boot_init(void)
 {
     renew_identity();
+    os_entropy(&vm.pc_mask, sizeof vm.pc_mask);
+    vm.pc_mask &= (uintptr_t)SMALL_MAX;
     vm_stress(os_getenv("LING_STRESS"));
     atom_init();
     literal_init();

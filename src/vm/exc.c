@@ -9,7 +9,8 @@
  *
  * list: the trace itself, given by erlang:raise/3; else NONE. head: the BIF
  * that failed, as a finished {M,F,Args,Loc}; else NONE. args and info belong
- * to the function of the first pc. A pc is a small: its address.
+ * to the function of the first pc. A pc is a small: its address, mixed with
+ * vm.pc_mask, so that who gets to see one learns nothing of where code lies.
  */
 #include "vm/exc.h"
 
@@ -142,6 +143,12 @@ static uint32_t walk(struct proc *p, code_ptr pc, code_ptr last, code_ptr *pcs,
     return n;
 }
 
+static term pc_hidden(code_ptr pc)
+{
+    return small_make((int64_t)((uintptr_t)pc ^ vm.pc_mask));
+}
+static code_ptr pc_of(term t) { return (code_ptr)((uintptr_t)small_value(t) ^ vm.pc_mask); }
+
 /* The raw trace of what p->exc says. */
 static term raw_trace(struct sched *s, struct proc *p, struct export *bif,
                       const term *args, term class)
@@ -192,7 +199,7 @@ static term raw_trace(struct sched *s, struct proc *p, struct export *bif,
     raw[RAW_ARGS] = p->exc.args;
     raw[RAW_INFO] = info;
     for (uint32_t i = 0; i < n; i++)
-        raw[RAW_PCS + i] = small_make((int64_t)(uintptr_t)pcs[i]);
+        raw[RAW_PCS + i] = pc_hidden(pcs[i]);
     return boxed_make(raw);
 }
 
@@ -210,7 +217,7 @@ static struct func *clause_of(const term *raw, struct code **c)
     if (raw[RAW_HEAD] != THE_NON_VALUE || raw[RAW_ARGS] == THE_NON_VALUE ||
         raw[RAW_LIST] != THE_NON_VALUE || TUPLE_HEADER(RAW_PCS - 1) == raw[0])
         return NULL;
-    code_ptr pc = (code_ptr)(uintptr_t)small_value(raw[RAW_PCS]);
+    code_ptr pc = pc_of(raw[RAW_PCS]);
     *c = code_find(pc);
     struct func *f = *c ? code_func(*c, pc) : NULL;
 
@@ -321,7 +328,7 @@ term exc_build_stacktrace(struct proc *p, term raw)
         return r[RAW_LIST];
     for (size_t i = n; i-- > 0;) {
         bool first = i == 0 && r[RAW_HEAD] == THE_NON_VALUE;
-        code_ptr pc = (code_ptr)(uintptr_t)small_value(r[RAW_PCS + i]);
+        code_ptr pc = pc_of(r[RAW_PCS + i]);
         term t = item(p, pc, first ? r[RAW_ARGS] : THE_NON_VALUE,
                       first ? r[RAW_INFO] : TERM_NIL);
 

@@ -88,6 +88,7 @@ struct vm {
     uint64_t unique_serial;             /* unique_integer */
     uint64_t start_mono_ns;
     uint64_t seed[4];                   /* from os_entropy at start and resume */
+    uintptr_t pc_mask;                  /* hides code addresses in terms: exc.c */
     uint32_t creation;                  /* of the node this becomes; not 0 */
     struct renew *renew;                /* renew.h: who wants to know */
     size_t allocated[ALLOC_KINDS];

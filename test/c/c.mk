@@ -7,7 +7,7 @@ build/test/%_test-$(MODE): test/c/%_test.c test/c/t.c test/c/t.h $(C_OBJ)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS_$(MODE)) -Itest/c -o $@ $< test/c/t.c $(C_OBJ) -lcmocka $(LDLIBS)
 
 ## check-c     the tests in C (with DEBUG=1: asserts)
-check-c: $(C_TESTS)
-	@set -e; for t in $^; do echo $$t; $$t; done
+check-c: $(T_OUT)/test.beam $(C_TESTS)
+	@set -e; for t in $(C_TESTS); do echo $$t; $$t; done
 
 .PHONY: check-c
