@@ -17,6 +17,12 @@ $(B_OUT)/bench_load.beam: bench/load/bench_load.erl
 bench-load: $(LING) $(B_OUT)/bench_load.beam
 	bench/load.py $(B_OUT)
 .PHONY: bench-load
+## flame       build/flame.svg: where examples/compile spends its time
+flame: $(LING) examples
+	$(LING) -noshell -pa $(EX)/compile/ebin \
+	    -eval 'compile_stdlib:profile("build/flame.svg").' > build/flame.out
+	@ls -l build/flame.svg
+.PHONY: flame
 ## bench-boot  ... only the boot times
 bench-boot: kindling examples
 	bin/kindling build -q -o build/hello.img --run hello_app run $(EX)/hello

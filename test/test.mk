@@ -22,7 +22,7 @@ $(T_OUT)/%.beam: test/erl/%.S test/asm.escript
 ## check       all tests that finish in minutes (T=module for one of test/erl)
 check: check-c check-stock check-ling check-nomem check-web check-net check-coverage check-badarg \
     check-images check-bare check-bake check-tool check-compile check-otp check-repro \
-    check-diff check-san check-fuzz
+    check-diff check-profile check-san check-fuzz
 
 check-stock: $(T_BEAM)
 	erl -noshell -pa $(T_OUT) -eval 'test:run($(T_LIST))'
@@ -103,6 +103,11 @@ check-badarg: $(LING)
 	erl +S 1:1 +SDcpu 1:1 -noshell -kernel logger_level none -pa $(T_OUT) \
 	    -run badarg record $(BADARG)
 	$(LING) -noshell -kernel logger_level none -pa $(T_OUT) -run badarg compare $(BADARG)
+
+# ling:profile, everywhere.
+check-profile: $(LING) kindling examples
+	test/profile/run.sh
+.PHONY: check-profile
 
 # The commands and their bad input, the shell on a terminal, the tarball.
 check-tool: $(LING) kindling examples $(T_BEAM)

@@ -119,7 +119,7 @@ static size_t find_frame(const term *sp, const term *end)
  * behind a call. For OTP that is a repetition if a BIF was called there, none if
  * another instruction failed.)
  */
-static uint32_t walk(struct proc *p, code_ptr pc, code_ptr last, code_ptr *pcs,
+static uint32_t walk(const struct proc *p, code_ptr pc, code_ptr last, code_ptr *pcs,
                      uint32_t max)
 {
     const term *sp = p->heap.stop, *end = p->heap.hend;
@@ -419,6 +419,15 @@ code_ptr exc_handle(struct sched *s, struct proc *p, struct export *bif,
     return entry->handler;
 }
 
+uint32_t exc_frames(const struct proc *p, code_ptr pc, code_ptr *pcs, uint32_t max)
+{
+    uint32_t n = 0;
+
+    if (max > 0 && code_find(pc))
+        pcs[n++] = pc;
+    return n + walk(p, pc, NULL, pcs + n, max - n);
+}
+
 term exc_stacktrace(struct proc *p, code_ptr pc, int depth)
 {
     term list = TERM_NIL;
@@ -426,11 +435,8 @@ term exc_stacktrace(struct proc *p, code_ptr pc, int depth)
     if (depth <= 0)
         return list;
     code_ptr *pcs = vm_alloc(ALLOC_PROC, (size_t)depth * sizeof *pcs);
-    uint32_t n = 0;
+    uint32_t n = exc_frames(p, pc, pcs, (uint32_t)depth);
 
-    if (code_find(pc))
-        pcs[n++] = pc;
-    n += walk(p, pc, NULL, pcs + n, (uint32_t)depth - n);
     for (uint32_t i = n; i-- > 0;) {
         term t = item(p, pcs[i], THE_NON_VALUE, TERM_NIL);
 
@@ -444,11 +450,8 @@ term exc_stacktrace(struct proc *p, code_ptr pc, int depth)
 void exc_print_stack(struct proc *p, code_ptr pc)
 {
     code_ptr pcs[64];
-    uint32_t n = 0;
+    uint32_t n = exc_frames(p, pc, pcs, sizeof pcs / sizeof *pcs);
 
-    if (code_find(pc))
-        pcs[n++] = pc;
-    n += walk(p, pc, NULL, pcs + n, (uint32_t)(sizeof pcs / sizeof *pcs) - n);
     for (uint32_t i = 0; i < n; i++) {
         struct code *c = code_find(pcs[i]);
         struct func *f = c ? code_func(c, pcs[i]) : NULL;

@@ -39,6 +39,8 @@ code_ptr exc_handle(struct sched *s, struct proc *p, struct export *bif,
  * [{M,F,A,Loc}]. For current_stacktrace and exceptions. heap_alloc.
  */
 term exc_stacktrace(struct proc *p, code_ptr pc, int depth);
+/* The places themselves: pc, if it is in code, and return addresses less one. */
+uint32_t exc_frames(const struct proc *p, code_ptr pc, code_ptr *pcs, uint32_t max);
 /* The same as text on the console, for crash reports. Allocates nothing. */
 void exc_print_stack(struct proc *p, code_ptr pc);
 /* The raw trace kept in x[3], as build_stacktrace makes it a list. */

@@ -15,6 +15,7 @@
 #include "vm/gc.h"
 #include "vm/heaplimit.h"
 #include "vm/log.h"
+#include "vm/profile.h"
 #include "vm/timer.h"
 
 #define LOOK_REDS (2 * SLICE_REDS)
@@ -104,7 +105,7 @@ static void hibernate(struct proc *p)
 static int32_t run(struct sched *s, struct proc *p)
 {
     enum run_end end;
-    int32_t spent;
+    int32_t spent, slice;
 
     if (p->state == PROC_EXITING || (p->flags & PF_KILLED))
         return run_exit(p);
@@ -115,11 +116,14 @@ static int32_t run(struct sched *s, struct proc *p)
     }
     p->state = PROC_RUNNING;
     p->flags &= ~(uint32_t)PF_HIBERNATED;
-    p->reds_left = vm.slice_reds;
+    slice = profile_is_on() ? profile_slice(vm.slice_reds) : vm.slice_reds;
+    p->reds_left = slice;
     s->context_switches++;
     end = code_run(s, p);
     s->p = NULL;
-    spent = vm.slice_reds - p->reds_left;
+    if (profile_is_on())
+        profile_look(p, end != RUN_EXIT);
+    spent = slice - p->reds_left;
     p->reductions += spent > 0 ? (uint32_t)spent : 0;
 
     switch (end) {

@@ -91,6 +91,8 @@ struct vm {
     uintptr_t pc_mask;                  /* hides code addresses in terms: exc.c */
     uint32_t creation;                  /* of the node this becomes; not 0 */
     struct renew *renew;                /* renew.h: who wants to know */
+    struct profile *profile;            /* profile.h */
+    bool profiling;
     size_t allocated[ALLOC_KINDS];
     struct {
         uint64_t collections, words_reclaimed;
