@@ -22,7 +22,7 @@ $(T_OUT)/%.beam: test/erl/%.S test/asm.escript
 ## check       all tests that finish in minutes (T=module for one of test/erl)
 check: check-c check-stock check-ling check-nomem check-web check-net check-coverage check-badarg \
     check-images check-bare check-bake check-tool check-compile check-otp check-repro \
-    check-diff check-profile check-san check-fuzz
+    check-diff check-jit check-profile check-san check-fuzz
 
 check-stock: $(T_BEAM)
 	erl -noshell -pa $(T_OUT) -eval 'test:run($(T_LIST))'
@@ -104,6 +104,10 @@ check-badarg: $(LING)
 	    -run badarg record $(BADARG)
 	$(LING) -noshell -kernel logger_level none -pa $(T_OUT) -run badarg compare $(BADARG)
 
+# What perf and gdb are told of native code.
+check-jit: $(LING)
+	test/tool/jit.sh
+.PHONY: check-jit
 # ling:profile, everywhere.
 check-profile: $(LING) kindling examples
 	test/profile/run.sh

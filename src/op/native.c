@@ -311,6 +311,7 @@ bool native_finish(struct loader *l)
         return load_fail(l, "the window for code is full");
     }
     code->base = (uintptr_t *)c.run;
+    code->cold_at = size.hot;
     code->cold_bytes = size.cold;
     code->native = true;
     if (!emit_resolve(l)) {

@@ -363,6 +363,8 @@ uint32_t code_frame(code_ptr pc, struct code **c)
     return k->frame;
 }
 
+void (*code_observer)(const struct code *c, bool gone);
+
 void code_index_add(struct code *c)
 {
     struct module_table *t = vm.modules;
@@ -376,6 +378,8 @@ void code_index_add(struct code *c)
     memmove(t->ranges + i + 1, t->ranges + i, (t->nranges - i) * sizeof *t->ranges);
     t->ranges[i] = c;
     t->nranges++;
+    if (code_observer)
+        code_observer(c, false);
 }
 
 void code_index_remove(struct code *c)
@@ -386,6 +390,8 @@ void code_index_remove(struct code *c)
     frames_forget(t);
     if (i == 0 || t->ranges[i - 1] != c)
         return;
+    if (code_observer)
+        code_observer(c, true);
     memmove(t->ranges + i - 1, t->ranges + i, (t->nranges - i) * sizeof *t->ranges);
     t->nranges--;
 }

@@ -114,7 +114,7 @@ struct code {
     uintptr_t *base;            /* 16-byte aligned */
     size_t bytes;
     uint32_t ninstrs;           /* it was made of, without labels and lines */
-    uint32_t cold_bytes;        /* of native code: what lies behind the hot parts */
+    uint32_t cold_at, cold_bytes;       /* of native code: what lies behind the hot parts */
     term module;
     struct func *funcs; uint32_t nfuncs;
     struct frame_row *rows; uint32_t nrows;
@@ -190,6 +190,8 @@ void code_install_pending(struct code *c);
 void module_retire(struct module *m);
 /* Make what refers to old code by its address forget it: funs, catches. */
 void code_unlink(struct code *c);
+/* For debuggers, or NULL: code can be run now, or is gone. */
+extern void (*code_observer)(const struct code *c, bool gone);
 /* What code_find knows; installing adds it, code_free removes it. */
 void code_index_add(struct code *c);
 void code_index_remove(struct code *c);

@@ -1,8 +1,10 @@
 /*
- * code.c - the code window of a Linux process: a file in memory, mapped twice.
+ * code.c - the code window of a Linux process: shared memory, mapped twice.
  *
  * Where code runs lies within reach of a 32-bit displacement from the VM's own
- * text, so that code can call it. Where it is written lies anywhere.
+ * text, so that code can call it. Where it is written lies anywhere. The memory is
+ * anonymous: no descriptor leads to it, and perf looks for the names of what lies
+ * in it where +JPperf puts them, which it does not for a memfd.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -17,7 +19,7 @@
 #define STEP         ((uintptr_t)16 << 20)
 
 /* A free place near the VM's text, tried at random and then one by one. */
-static void *map_near(int fd)
+static void *map_near(void)
 {
     uintptr_t text = (uintptr_t)&os_code_window & ~(STEP - 1), start;
 
@@ -30,7 +32,7 @@ static void *map_near(int fd)
         if (at > text + REACH || at < STEP)     /* around the end of all addresses */
             continue;
         p = mmap((void *)at, WINDOW_BYTES, PROT_READ | PROT_EXEC,
-                 MAP_SHARED | MAP_FIXED_NOREPLACE | MAP_NORESERVE, fd, 0);
+                 MAP_SHARED | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE | MAP_NORESERVE, -1, 0);
         if (p == (void *)at)
             return p;
         if (p != MAP_FAILED)
@@ -43,23 +45,18 @@ static void *map_near(int fd)
 
 const char *os_code_window(struct os_code *w)
 {
-    int fd = memfd_create("ling-code", MFD_CLOEXEC);
-    void *run = MAP_FAILED, *write = MAP_FAILED;
+    void *run = map_near(), *write;
 
-    if (fd < 0)
+    if (run == MAP_FAILED)
         return strerror(errno);
-    if (ftruncate(fd, (off_t)WINDOW_BYTES) == 0) {
-        run = map_near(fd);
-        if (run != MAP_FAILED)
-            write = mmap(NULL, WINDOW_BYTES, PROT_READ | PROT_WRITE,
-                         MAP_SHARED | MAP_NORESERVE, fd, 0);
-    }
-    int why = errno;
+    /* Of shared memory, a mapping of no bytes is not moved but made once more. */
+    write = mremap(run, 0, WINDOW_BYTES, MREMAP_MAYMOVE);
+    if (write == MAP_FAILED || mprotect(write, WINDOW_BYTES, PROT_READ | PROT_WRITE) < 0) {
+        int why = errno;
 
-    close(fd);
-    if (write == MAP_FAILED) {
-        if (run != MAP_FAILED)
-            munmap(run, WINDOW_BYTES);
+        if (write != MAP_FAILED)
+            munmap(write, WINDOW_BYTES);
+        munmap(run, WINDOW_BYTES);
         return strerror(why);
     }
     *w = (struct os_code){run, write, WINDOW_BYTES};

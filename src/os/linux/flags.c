@@ -44,7 +44,8 @@ static const struct flag {
     {"+IOPp", NEXT, IGNORED},   {"+IOPt", NEXT, IGNORED},
     {"+IOp", NEXT, IGNORED},    {"+IOs", NEXT, IGNORED},
     {"+IOt", NEXT, IGNORED},
-    {"+JIT", NEXT, EFFECT},     {"+JDdump", NEXT, IGNORED}, {"+JPperf", NEXT, IGNORED},
+    {"+JIT", NEXT, EFFECT},     {"+JDdump", NEXT, IGNORED}, {"+JPperf", NEXT, EFFECT},
+    {"+JDgdb", NEXT, EFFECT},
     {"+JMsingle", NEXT, IGNORED},
     {"+K", NEXT, IGNORED},      {"+L", NONE, IGNORED},
     {"+n", JOINED, IGNORED},
@@ -198,6 +199,10 @@ void flags_before_boot(const struct args *e)
 
         if (strcmp(s, "+JIT") == 0 && !boolean(s, value))
             code_interpret();
+        if (strcmp(s, "+JPperf") == 0 && !jit_perf(value))
+            args_fail("+JPperf %s: none of true, false, map, dump", value);
+        if (strcmp(s, "+JDgdb") == 0 && boolean(s, value))
+            jit_gdb();
     }
 }
 
