@@ -151,6 +151,7 @@ static _Noreturn void serve(void)
     if (poll_fd < 0)
         fail(EXIT_TOOL, "the switch cannot start: %s", strerror(errno));
     watch_add(&listen_source, listener, EPOLLIN);
+    port_faults(getenv("KINDLING_FAULTS"));
     gateway_start();
     names_start();
     for (;;) {

@@ -94,6 +94,7 @@ void port_join(int connection, const struct switch_request *r, int *fd, unsigned
 void port_dump(int connection, const char *name);
 bool port_work(void);                   /* frames of the instances; true: more */
 size_t ports_open(void);
+void port_faults(const char *s);        /* of KINDLING_FAULTS; NULL: none */
 /* A frame of the gateway's to a port, by its MAC; false: no room now. */
 bool port_send(const uint8_t *frame, size_t n);
 uint64_t port_age_ns(const struct port *p);
@@ -103,6 +104,7 @@ void gateway_start(void);
 void gateway_frame(const uint8_t *frame, size_t n);
 void gateway_work(void);
 int gateway_wait_ms(void);              /* -1: for ever */
+uint32_t stack_random(void);
 extern const uint8_t gateway_mac[6], gateway_ip[4], gateway_mask[4];
 
 /* switch_forward.c: connections to published ports */

@@ -20,8 +20,6 @@
 #include "lwip/udp.h"
 #include "switch.h"
 
-uint32_t stack_random(void);
-
 #define DNS_PORT 53
 #define HEADER 12
 #define QUERY_MAX 1472

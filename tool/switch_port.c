@@ -33,6 +33,8 @@ struct port {
     uint32_t sent, taken;               /* our ends of them */
     struct guest_net net;
     bool work;                          /* there may be frames of its */
+    uint8_t *late;                      /* a frame held back (faults); NULL: none */
+    size_t late_bytes;
     uint64_t born_ns;
     struct forward *forward[PUBLISH_MAX];
     struct dump *dumps;
@@ -77,7 +79,7 @@ static void dump_frame(const struct port *p, const uint8_t *frame, size_t n)
         sendmsg(d->fd, &m, MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 
-static bool deliver(struct port *p, const uint8_t *frame, size_t n)
+static bool put_frame(struct port *p, const uint8_t *frame, size_t n)
 {
     uint8_t *at = net_put_at(&p->rings->to_guest, p->sent);
     uint64_t one = 1;
@@ -90,6 +92,44 @@ static bool deliver(struct port *p, const uint8_t *frame, size_t n)
     if (p->dumps)
         dump_frame(p, frame, n);
     return true;
+}
+
+/*
+ * KINDLING_FAULTS=LOST,DOUBLED,SWAPPED, in percent of the frames to instances:
+ * for tests of what they make of it.
+ */
+static unsigned lost, doubled, swapped;
+
+void port_faults(const char *s)
+{
+    if (s && sscanf(s, "%u,%u,%u", &lost, &doubled, &swapped) != 3)
+        fail(EXIT_TOOL, "cannot take %s for KINDLING_FAULTS: three numbers are wanted", s);
+}
+
+static bool deliver(struct port *p, const uint8_t *frame, size_t n)
+{
+    unsigned chance;
+    bool put;
+
+    if (!lost && !doubled && !swapped)
+        return put_frame(p, frame, n);
+    chance = stack_random() % 100;
+    if (chance < lost)
+        return true;
+    if (chance < lost + swapped && !p->late) {
+        p->late = allocate(n);
+        memcpy(p->late, frame, p->late_bytes = n);
+        return true;
+    }
+    put = put_frame(p, frame, n);
+    if (chance >= 100 - doubled)
+        put_frame(p, frame, n);
+    if (p->late) {
+        put_frame(p, p->late, p->late_bytes);
+        free(p->late);
+        p->late = NULL;
+    }
+    return put;
 }
 
 static struct port *port_by_mac(const uint8_t *mac)
@@ -221,6 +261,7 @@ static void port_end(struct port *p)
     close(p->kick);
     close(p->wake);
     munmap(p->rings, sizeof *p->rings);
+    free(p->late);
     free_later(p);
 }
 

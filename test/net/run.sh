@@ -142,6 +142,18 @@ print("free")' "$port" 2>&1)"
     stop
 done
 
+# Frames get lost, come twice, change places.
+on=process
+mkdir -p "$out/faults"
+export XDG_RUNTIME_DIR="$out/faults" KINDLING_FAULTS=3,3,5
+port=$(free_port)
+start faulty -p "$port:7777" "$out/net.img" -- echo 7777
+equal "faults, published" "all of it" "$(through "$port" 1000000)"
+equal "faults, each other" "all of it" "$(run through "$address" 7777 1000000)"
+stop
+export XDG_RUNTIME_DIR="$out/run"
+unset KINDLING_FAULTS
+
 while [ $(($(date +%s) - late_since)) -lt 33 ]; do sleep 1; done
 equal "first heard late" "all of it" "$(through "$late_port" 1000)"
 late stop late
