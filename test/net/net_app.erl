@@ -34,6 +34,13 @@ do(["through", Ip, Port, N]) ->
         Data -> io:format("all of it~n"), 0;
         Other -> io:format("~b bytes differ~n", [byte_size(Other)]), 1
     end;
+%% Sends N bytes to whoever comes first, and ends at once.
+do(["pour", Port, N]) ->
+    {ok, L} = gen_tcp:listen(list_to_integer(Port), [binary, {active, false}]),
+    do(["address"]),
+    {ok, S} = gen_tcp:accept(L),
+    ok = gen_tcp:send(S, binary:copy(<<"x">>, list_to_integer(N))),
+    0;
 do(["connect", Ip, Port]) ->
     {ok, A} = inet:parse_address(Ip),
     io:format("~p~n", [gen_tcp:connect(A, list_to_integer(Port), [], 3000)]),

@@ -118,6 +118,17 @@ two.test: nxdomain" "$(run resolve one.test two.test)"
         matches "$on dump" "^4d3cb2a1" "$(od -An -tx1 -N4 "$out/dump.pcap" | tr -d ' ')"
     fi
 
+    # What was sent arrives, though the instance ended meanwhile.
+    port=$(free_port)
+    start "pour-$on" -p "$port:7777" "$out/net.img" -- pour 7777 5000000
+    equal "$on sent and ended" 5000000 "$(python3 -c '
+import socket, sys
+s = socket.create_connection(("127.0.0.1", int(sys.argv[1])), 10)
+n = 0
+while part := s.recv(100000):
+    n += len(part)
+print(n)' "$port")"
+
     # Killed: the port is free again, whoever was connected is told.
     port=$(free_port)
     start "victim-$on" -p "$port:7777" "$out/net.img" -- echo 7777

@@ -13,6 +13,7 @@
 #include "lwip/ethip6.h"
 #include "lwip/icmp.h"
 #include "lwip/init.h"
+#include "lwip/priv/tcp_priv.h"
 #include "lwip/sys.h"
 #include "lwip/udp.h"
 #include "net/link.h"
@@ -25,8 +26,9 @@
 #include "vm/md5.h"
 
 #define FRAMES_MAX 64           /* a poll */
+#define END_NS UINT64_C(3000000000)
 
-static bool begun, has_link;
+static bool begun, has_link, ending;
 static uint64_t generation;     /* of which secret and interface are */
 static uint8_t isn_secret[16];
 static struct netif eth;
@@ -189,7 +191,7 @@ uint64_t stack_until(uint64_t mono_ns)
 
     if (!begun || mono_ns == 0)
         return mono_ns;
-    if (generation != os_generation() || sock_any_active() || (has_link && link_rx(&frame)))
+    if (generation != os_generation() || (!ending && sock_any_active()) || (has_link && link_rx(&frame)))
         return 0;
     ms = ticks_left_ms();
     if (ms == UINT32_MAX)
@@ -222,5 +224,40 @@ void stack_poll(void)
         take_frames();
     stack_loop();
     ticks_run();
-    sock_run_ready();
+    if (!ending)
+        sock_run_ready();
+}
+
+static bool any_unsent(void)
+{
+    for (struct tcp_pcb *p = tcp_active_pcbs; p; p = p->next)
+        if (p->unsent || p->unacked)
+            return true;
+    return false;
+}
+
+/* The owners' pointers to the pcbs dangle from here on: nobody uses them. */
+void stack_end(void)
+{
+    uint64_t until = os_mono_ns() + END_NS;
+
+    if (!begun)
+        return;
+    stack_enter();
+    ending = true;
+    for (struct tcp_pcb *p = tcp_active_pcbs, *next; p; p = next) {
+        next = p->next;
+        tcp_arg(p, NULL);
+        tcp_recv(p, NULL);
+        tcp_sent(p, NULL);
+        tcp_err(p, NULL);
+        if (tcp_close(p) != ERR_OK)
+            tcp_abort(p);
+    }
+    while (any_unsent() && os_mono_ns() < until)
+        os_wait(until);
+    while (tcp_active_pcbs)
+        tcp_abort(tcp_active_pcbs);
+    stack_loop();
+    os_wait(0);
 }

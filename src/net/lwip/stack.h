@@ -12,4 +12,11 @@ uint64_t stack_until(uint64_t mono_ns);
 /* Frames, timers, then the sockets that are ready. */
 void stack_poll(void);
 
+/*
+ * The instance ends: connections are closed, and what they have still to send
+ * is sent, for some seconds at most. Whoever did not take it is reset. No
+ * socket is told anything any more.
+ */
+void stack_end(void);
+
 #endif

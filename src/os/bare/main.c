@@ -89,8 +89,10 @@ static _Noreturn void go_on(void)
 
     bare_mark(MARK_ERLANG);
     status = sched_run();
-    if (!(guest_info->flags & GUEST_BUILDING))
+    if (!(guest_info->flags & GUEST_BUILDING)) {
+        stack_end();
         os_exit(status);
+    }
     if (guest_info->flags & GUEST_BAKE_IDLE)
         write_image(ready_resumed, IMAGE_READY);
     if (!vm.sched->pause)
