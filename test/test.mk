@@ -85,7 +85,12 @@ check-compile: $(LING) kindling examples
 ## check-real  real programs (PropEr, dialyzer, erlc, escript), and a million of everything
 check-real: $(LING)
 	test/real.sh
-.PHONY: check-real
+## soak        ten minutes of spawn, kill, link, send, ETS and code reload: memory stays flat
+SOAK_SECONDS := 600
+soak: $(LING) $(T_BEAM)
+	erlc -o $(T_OUT) test/real/soak.erl
+	$(LING) -noshell -kernel logger_level none -pa $(T_OUT) -run soak run $(SOAK_SECONDS) 1
+.PHONY: check-real soak
 ## check-long  tests that take an hour: all of stdlib on an emulated processor ...
 check-long: check stress check-real
 	test/bake/run.sh 10000

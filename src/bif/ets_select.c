@@ -493,8 +493,10 @@ BIF(erts_internal, ets_scan_trap, 1)
     const term *a = tuple_at(arg[0], 1);
     if (!term_is_small(a[1]) || small_value(a[1]) < 0
         || small_value(a[1]) > SCAN_REPLACE || !term_is_small(a[4])
-        || small_value(a[4]) < 0 || list_length(a[5]) < 0 || !term_is_small(a[6])
-        || small_value(a[6]) < 0)
+        || small_value(a[4]) < 0 || !term_is_small(a[6]) || small_value(a[6]) < 0)
+        return bif_badarg(p);
+    /* Counted only where it is taken apart: without a chunk it may be long. */
+    if (small_value(a[4]) > 0 ? list_length(a[5]) != small_value(a[6]) : !term_is_list(a[5]))
         return bif_badarg(p);
     s.kind = (enum scan_kind)small_value(a[1]);
     s.ms = ms_of_ref(a[2]);
