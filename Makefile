@@ -140,10 +140,13 @@ dist: kindling
 	    -cf - $(DIST) | gzip -n > dist/$(DIST).tar.gz
 	@ls -l dist/$(DIST).tar.gz
 
-## demo        build all, pack examples/hello, boot it
+## demo        build all, pack examples/hello and boot it, bake examples/web and ask 100 copies
 demo: kindling examples
 	bin/kindling build -o hello.img --run hello_app run $(EX)/hello
 	bin/kindling run --boot-times hello.img
+	bin/kindling build -o web.img --run web_app run $(EX)/web
+	bin/kindling bake --ready app -o web.baked.img web.img
+	bin/kindling burst --http 8080 100 web.baked.img
 
 clean:
 	rm -rf $(filter-out build/dep,$(wildcard build/*)) bin
