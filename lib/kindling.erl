@@ -3,12 +3,21 @@
 %% On stock OTP there is no instance: ready/0 is ok, the rest is as in the
 %% first and only start.
 -module(kindling).
--export([ready/0, subscribe/0, unsubscribe/0, generation/0, creation/0, random_bytes/1]).
+-export([ready/0, rehearse/1, subscribe/0, unsubscribe/0, generation/0, creation/0, random_bytes/1]).
 
 %% The application is ready to serve. `kindling bake --ready app` writes the
 %% instance out here; every copy goes on from here.
 ready() ->
     in_instance(fun() -> ling:ready(application) end, ok).
+
+%% To be called behind ready/0. A bake lets one copy run until it waits, to know
+%% what memory a start writes first; Fun is run there only, and does what the
+%% first requests will do (to itself, by loopback), so that its memory is ready too.
+rehearse(Fun) ->
+    case generation() of
+        0 -> _ = Fun(), ok;
+        _ -> ok
+    end.
 
 %% From now on the caller gets {ling, resumed, Generation} in each copy, before
 %% any message from outside: what it drew by chance or learned from the clock

@@ -12,6 +12,8 @@ start() ->
     erlang:send_after(50, self(), timer_goes_on),
     ok = kindling:ready(),
     Resumed = receive {ling, resumed, G} -> G after 0 -> none end,
+    ok = kindling:rehearse(fun() -> put(rehearsed, yes) end),
+    true = (kindling:generation() =:= 0) =:= (get(rehearsed) =:= yes),
     true = erlang:monotonic_time() > Before,
     [{key, L}] = ets:lookup(kept, key),
     500500 = lists:sum(L),

@@ -36,9 +36,16 @@ run() ->
 
 ready() ->
     case code:ensure_loaded(kindling) of
-        {module, _} -> kindling:ready();
+        {module, _} -> kindling:ready(), kindling:rehearse(fun ask/0);
         {error, _} -> ok                        % stock OTP
     end.
+
+%% A page of our own.
+ask() ->
+    {ok, S} = gen_tcp:connect({127, 0, 0, 1}, port(), [binary, {active, false}]),
+    ok = gen_tcp:send(S, "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"),
+    {ok, _} = gen_tcp:recv(S, 0),
+    gen_tcp:close(S).
 
 %% The port in use, which the system chose if it was configured as 0.
 port() ->
