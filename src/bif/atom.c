@@ -96,7 +96,7 @@ static enum name_fault name_of_utf8(const struct binbytes *b, struct name *name)
         unsigned n = utf8_get(b->data + at, b->size - at, &c);
 
         if (n == 0)
-            return NAME_BAD;
+            return chars > ATOM_MAX_CHARS ? NAME_TOO_LONG : NAME_BAD;
         at += n;
     }
     if (chars > ATOM_MAX_CHARS)

@@ -2,6 +2,7 @@
  * code.c - loading, deleting and purging modules; what modules tell.
  */
 #include "bif/bif.h"
+#include "bif/info.h"
 #include "op/code.h"
 #include "vm/ready.h"
 #include "vm/binary.h"
@@ -315,7 +316,7 @@ BIF(erlang, is_builtin, 3)
          (arg[1] == am_yield && arity == 0)))
         return am_true;
     struct export *e = export_find(arg[0], arg[1], (uint32_t)arity);
-    return bool_make(e && e->flags & EXPORT_BIF);
+    return bool_make(e && e->flags & EXPORT_BIF && !info_own_bif(e));
 }
 
 /* Purging */

@@ -729,7 +729,7 @@ BIF(erlang, match_spec_test, 3)
     if ((!trace && arg[2] != am_table) || (trace && !term_is_list(arg[0])))
         return bif_badarg(p);
     ms_errors_init(&errors);
-    struct ms *ms = ms_compile(arg[1], trace ? MS_TRACE : MS_TABLE, &errors);
+    struct ms *ms = ms_compile(arg[1], trace ? MS_TEST : MS_TABLE, &errors);
     term list = ms_errors_list(p, &errors);
     ms_errors_fini(&errors);
     if (!ms)

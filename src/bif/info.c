@@ -14,6 +14,7 @@
 #include "io/port.h"
 #include "os/os.h"
 #include "op/code.h"
+#include "vm/trace.h"
 #include "vm/big.h"
 #include "vm/binary.h"
 #include "vm/clock.h"
@@ -121,7 +122,11 @@ VALUE(trace_control_word, uint64_make(p, vm.info->trace_control_word))
 VALUE(system_logger, vm.info->system_logger)
 VALUE(outstanding_requests, small_make(vm.info->outstanding_requests))
 VALUE(os_type, build_tuple2(p, am_unix, am_linux))
-VALUE(sequential_tracer, build_tuple2(p, am_sequential_tracer, am_false))
+VALUE(sequential_tracer,
+      build_tuple2(p, am_sequential_tracer,
+                   tracer_alive(vm.trace->seq_tracer, am_undefined)
+                       ? tracer_term(p, vm.trace->seq_tracer)
+                       : am_false))
 VALUE(start_time, int64_make(p, clock_start_ns()))
 VALUE(end_time, int64_make(p, clock_end_ns()))
 VALUE(fullsweep_after,
@@ -279,6 +284,21 @@ static term compile_info(struct proc *p)
     return build_item(p, am_ldflags, TERM_NIL, list);
 }
 
+bool info_own_bif(const struct export *e)
+{
+    struct module *m = module_find(e->m);
+
+    if (e->m == am_ling || e->f == am_collected || (e->m == am_erlang && e->f == am_yield) ||
+        e->f == am_pending_purge_lambda)
+        return true;
+    if (!m || !m->curr)
+        return false;
+    for (uint32_t i = 0; i < m->curr->nfuncs; i++)
+        if (m->curr->funcs[i].f == e->f && m->curr->funcs[i].arity == e->arity)
+            return false;
+    return true;
+}
+
 /* {M, F, A} of every BIF, the latest first. */
 static term snifs(struct proc *p)
 {
@@ -286,7 +306,7 @@ static term snifs(struct proc *p)
     term list = TERM_NIL;
 
     for (size_t i = 0; (e = export_next(&i));) {
-        if (e->flags & EXPORT_BIF)
+        if (e->flags & EXPORT_BIF && !info_own_bif(e))
             list = build_cons(p, build_tuple3(p, e->m, e->f, small_make(e->arity)), list);
     }
     return list;
@@ -401,19 +421,19 @@ static term dist_text(struct proc *p)
     return text_binary(p, &t);
 }
 
-/* [{Feature, Value}] as strings, of which atomics' memory use can be told. */
+/* [{Feature, Value, []}], strings, of which atomics' memory use can be told. */
 static term ethread_info(struct proc *p)
 {
     static const char *const rows[][2] = {
         { "sse2", "yes" }, { "64-bit native atomics", "yes" },
-        { "32-bit native atomics", "yes" },
+        { "32-bit native atomics", "yes" }, { "Double word native atomics", "yes" },
     };
     term list = TERM_NIL;
 
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         term name = string(p, rows[i][0]), value = string(p, rows[i][1]);
 
-        list = build_cons(p, build_tuple2(p, name, value), list);
+        list = build_cons(p, build_tuple3(p, name, value, TERM_NIL), list);
     }
     return list;
 }
@@ -428,7 +448,7 @@ static const struct {
     { am_allocator, allocator },
     { am_atom_count, atoms },
     { am_atom_limit, atom_limit },
-    { am_beam_jump_table, no },
+    { am_beam_jump_table, yes },
     { am_break_ignored, no },
     { am_build_type, build_type },
     { am_c_compiler_used, compiler },

@@ -39,6 +39,13 @@ struct info {
 /* Before the first process. */
 void info_init(void);
 
+/*
+ * A BIF that OTP has not, or not as one: where others go on, what only programs
+ * of ling call.
+ */
+struct export;
+bool info_own_bif(const struct export *e);
+
 /* #{size, kill, error_logger} of new processes. */
 term info_max_heap_size(struct proc *p);
 /*

@@ -5,6 +5,7 @@
 #include "bif/bif.h"
 #include "bif/build.h"
 #include "bif/info.h"
+#include "bif/procinfo.h"
 #include "io/port.h"
 #include "op/loader.h"
 #include "os/os.h"
@@ -13,6 +14,8 @@
 #include "vm/map.h"
 #include "vm/node.h"
 #include "vm/ops.h"
+#include "vm/link.h"
+#include "vm/sysmon.h"
 #include "vm/print.h"
 
 /* Display */
@@ -168,82 +171,6 @@ BIF(erts_internal, dirty_process_handle_signals, 1)
     return bif_error(p, am_notsup);
 }
 
-/* Monitoring and profiling of the system */
-
-BIF(erlang, system_monitor, 0)
-{
-    return am_undefined;
-}
-
-static bool system_monitor_option(term t)
-{
-    uint64_t n;
-
-    if (term_is_tuple_of(t, 2)) {
-        term name = *tuple_at(t, 1);
-
-        return (name == am_long_gc || name == am_long_schedule ||
-                name == am_large_heap) && term_to_uint64(*tuple_at(t, 2), &n);
-    }
-    return t == am_busy_port || t == am_busy_dist_port;
-}
-
-static term system_monitor(struct proc *p, term to, term options)
-{
-    if (to == am_undefined || term_is_nil(options))
-        return am_undefined;
-    if (!term_is_local_pid(to) || !proc_find(to))
-        return bif_badarg(p);
-    for (; term_is_cons(options); options = cons_tail(options)) {
-        if (!system_monitor_option(cons_head(options)))
-            return bif_badarg(p);
-    }
-    if (!term_is_nil(options))
-        return bif_badarg(p);
-    return bif_unimplemented(p, "erlang:system_monitor/2");
-}
-
-BIF(erlang, system_monitor, 1)
-{
-    if (arg[0] == am_undefined)
-        return am_undefined;
-    if (!term_is_tuple_of(arg[0], 2))
-        return bif_badarg(p);
-    return system_monitor(p, *tuple_at(arg[0], 1), *tuple_at(arg[0], 2));
-}
-
-BIF(erlang, system_monitor, 2)
-{
-    return system_monitor(p, arg[0], arg[1]);
-}
-
-BIF(erlang, system_profile, 0)
-{
-    return am_undefined;
-}
-
-BIF(erlang, system_profile, 2)
-{
-    term l = arg[1];
-
-    if (arg[0] == am_undefined || term_is_nil(l))
-        return am_undefined;
-    if (!(term_is_local_pid(arg[0]) && proc_find(arg[0])) &&
-        !(term_is_local_port(arg[0]) && port_find(arg[0])))
-        return bif_badarg(p);
-    for (; term_is_cons(l); l = cons_tail(l)) {
-        term t = cons_head(l);
-
-        if (t != am_runnable_procs && t != am_runnable_ports && t != am_exclusive &&
-            t != am_scheduler && t != am_timestamp && t != am_monotonic_timestamp &&
-            t != am_strict_monotonic_timestamp)
-            return bif_badarg(p);
-    }
-    if (!term_is_nil(l))
-        return bif_badarg(p);
-    return bif_unimplemented(p, "erlang:system_profile/2");
-}
-
 BIF(error_logger, warning_map, 0)
 {
     return am_warning;
@@ -333,6 +260,23 @@ BIF(erts_debug, map_info, 1)
 }
 
 /*
+ * What makes OTP's processes/0 give up its slice, in #ptab_list_bif_info{}: ours
+ * is done in one go, the table one chunk.
+ */
+static term processes_info(struct proc *p)
+{
+    term *t = heap_alloc(p, 11), one = small_make(1);
+    const term values[] = {am_ptab_list_bif_info, one, one,
+                           small_make((int64_t)proc_count()),
+                           small_make((int64_t)proc_count()), one, one, one, one,
+                           small_make(0)};
+
+    t[0] = TUPLE_HEADER(10);
+    memcpy(t + 1, values, sizeof values);
+    return boxed_make(t);
+}
+
+/*
  * OTP's tests look into the VM and push it about with these two. What has a
  * meaning here is done; waiting for other threads' work is done at once.
  */
@@ -348,6 +292,15 @@ BIF(erts_debug, get_internal_state, 1)
         return binary_info(p, *tuple_at(arg[0], 2));
     if (term_is_tuple_of(arg[0], 2) && *tuple_at(arg[0], 1) == am_internal_hash)
         return small_make((int64_t)(term_hash64(*tuple_at(arg[0], 2), 0) >> 32));
+    if (term_is_tuple_of(arg[0], 2) && *tuple_at(arg[0], 1) == am_process_status) {
+        struct proc *q = proc_find_any(*tuple_at(arg[0], 2));
+
+        return q ? procinfo_status(q) : am_undefined;
+    }
+    if (term_is_tuple_of(arg[0], 2) && *tuple_at(arg[0], 1) == am_link_list)
+        return links_records(p, *tuple_at(arg[0], 2));
+    if (term_is_tuple_of(arg[0], 2) && *tuple_at(arg[0], 1) == am_monitor_list)
+        return monitors_records(p, *tuple_at(arg[0], 2));
     if (term_is_tuple_of(arg[0], 2) && *tuple_at(arg[0], 1) == am_atom) {
         term i = *tuple_at(arg[0], 2);
 
@@ -357,6 +310,14 @@ BIF(erts_debug, get_internal_state, 1)
                    : bif_badarg(p);
     }
     switch (arg[0]) {
+    case am_next_pid:
+        return small_make(proc_next_number(false, 0));
+    case am_process_info_args:
+        return procinfo_items(p);
+    case am_processes:
+        return bif_trap(p, EXP("erlang", "processes", 0), NULL, 0);
+    case am_processes_bif_info:
+        return processes_info(p);
     case am_reds_left:
         return small_make(p->reds_left);
     case am_memory:
@@ -393,6 +354,15 @@ BIF(erts_debug, set_internal_state, 2)
     if (!vm.info->internal_state)
         return bif_error(p, am_undef);
     switch (arg[0]) {
+    case am_test_long_gc_sleep:
+        if (!term_is_small(arg[1]) || small_value(arg[1]) < 0)
+            return bif_badarg(p);
+        vm.sysmon->test_gc_sleep_ms = (uint64_t)small_value(arg[1]);
+        return am_true;
+    case am_next_pid:
+        if (!term_is_small(arg[1]) || small_value(arg[1]) < 0)
+            return bif_badarg(p);
+        return small_make(proc_next_number(true, (uint32_t)small_value(arg[1])));
     case am_reds_left:
         if (!term_is_small(arg[1]))
             return bif_badarg(p);
@@ -443,7 +413,6 @@ BIF(erts_debug, disassemble, 1)
     return am_false;
 }
 
-BIF(erts_debug, breakpoint, 2) UNIMPLEMENTED(erts_debug, breakpoint, 2)
 
 /* Names of instructions: those of .beam files. */
 BIF(erts_debug, instructions, 0)
@@ -458,42 +427,6 @@ BIF(erts_debug, instructions, 0)
         list = put_cons(&hp, chars, list);
     }
     return list;
-}
-
-/* What OTP's tests order a dirty scheduler to do. */
-static term dirty(struct proc *p, term kind, term order, term how)
-{
-    switch (order) {
-    case am_scheduler:
-        return how == am_type ? kind : bif_badarg(p);
-    case am_error:
-        return bif_error(p, how == am_notsup || how == am_undef || how == am_badarith ||
-                                    how == am_noproc || how == am_system_limit
-                                ? how
-                                : am_badarg);
-    case am_copy: case am_send: case am_wait: case am_reschedule:
-    case am_ready_wait6_done: case am_alive_waitexiting:
-        return bif_unimplemented(p, "erts_debug:dirty/3");
-    default:
-        return bif_badarg(p);
-    }
-}
-
-BIF(erts_debug, dirty_cpu, 2)
-{
-    return dirty(p, am_dirty_cpu, arg[0], arg[1]);
-}
-
-BIF(erts_debug, dirty_io, 2)
-{
-    return dirty(p, am_dirty_io, arg[0], arg[1]);
-}
-
-BIF(erts_debug, dirty, 3)
-{
-    if (arg[0] != am_normal && arg[0] != am_dirty_cpu && arg[0] != am_dirty_io)
-        return bif_badarg(p);
-    return dirty(p, arg[0], arg[1], arg[2]);
 }
 
 /* Counting of locks: what an OTP without it answers. */

@@ -5,6 +5,7 @@
 #include "io/port.h"
 #include "vm/link.h"
 #include "vm/node.h"
+#include "vm/trace.h"
 
 static bool of_this_node(term ext)
 {
@@ -22,6 +23,14 @@ static term link_noproc(struct proc *p, term id)
     return am_true;
 }
 
+static void link_to(struct proc *p, term id)
+{
+    if (unlikely(p->trace & TF_PROCS))
+        trace_proc(p, am_link, id);
+    if (link_add(p->id, id))
+        trace_tie(id, am_getting_linked, p->id);
+}
+
 BIF(erlang, link, 1)
 {
     term id = arg[0];
@@ -33,13 +42,13 @@ BIF(erlang, link, 1)
 
         if (!to || to->state == PROC_EXITING)
             return link_noproc(p, id);
-        link_add(p->id, id);
+        link_to(p, id);
         return am_true;
     }
     if (term_is_local_port(id)) {
         if (!port_find(id))
             return link_noproc(p, id);
-        link_add(p->id, id);
+        link_to(p, id);
         return am_true;
     }
     if (boxed_is(id, BOX_EXTPID) && !of_this_node(id)) {
@@ -56,7 +65,10 @@ BIF(erlang, unlink, 1)
     term id = arg[0];
 
     if (term_is_local_pid(id) || term_is_local_port(id)) {
-        link_remove(p->id, id);
+        if (unlikely(p->trace & TF_PROCS))
+            trace_proc(p, am_unlink, id);
+        if (link_remove(p->id, id))
+            trace_tie(id, am_getting_unlinked, p->id);
         return am_true;
     }
     if (boxed_is(id, BOX_EXTPID) || (boxed_is(id, BOX_EXTPORT) && of_this_node(id)))

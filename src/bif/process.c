@@ -17,6 +17,7 @@
 #include "vm/node.h"
 #include "vm/ops.h"
 #include "vm/purge.h"
+#include "vm/trace.h"
 
 term bif_exiting(struct proc *p)
 {
@@ -47,6 +48,8 @@ static void spawn_defaults(struct spawn_parse *s)
                          (i->max_heap_log ? PF_MAX_HEAP_LOG : 0),
                 .monitor_ref = THE_NON_VALUE,
                 .monitor_opts = TERM_NIL,
+                .list = TERM_NIL,
+                .tag = am_spawn_reply,
             },
         .reply_tag = am_spawn_reply,
         .tell_success = true,
@@ -136,7 +139,10 @@ static bool spawn_option(struct spawn_parse *s, term key, term value, bool reque
         o->max_gen_gcs = (uint16_t)n;
         return true;
     case am_scheduler:
-        return natural(value, &n) && n <= 1;
+        if (!natural(value, &n) || n > 1)
+            return false;
+        o->bound = (uint32_t)n;
+        return true;
     case am_reply:
         if (!request)
             return false;
@@ -260,6 +266,8 @@ BIF(erts_internal, spawn_request, 4)
     ref_next(numbers);
     ref = ref_put(&hp, numbers);
     s.opts.monitor_ref = ref;
+    s.opts.list = arg[3];
+    s.opts.tag = s.reply_tag;
     pid = parsed == PARSED
               ? proc_spawn(p, arg[0], arg[1], arg[2], &s.opts, &error)
               : THE_NON_VALUE;
@@ -561,7 +569,9 @@ BIF(erlang, process_flag, 2)
     case am_trap_exit:
         return set_bit(p, PF_TRAP_EXIT, value);
     case am_sensitive:
-        return set_bit(p, PF_SENSITIVE, value);
+        old = set_bit(p, PF_SENSITIVE, value);
+        trace_refresh(p);
+        return old;
     case am_async_dist:
         break;                  /* OTP 25.3's; 25.2 does not know it */
     case am_error_handler:
@@ -715,10 +725,17 @@ BIF(erts_internal, garbage_collect, 1)
 {
     if (arg[0] != am_major && arg[0] != am_minor)
         return bif_badarg(p);
-    /* Between this instruction and the next. */
+    /* Where it enters the function that gives the result, below. */
     p->heap.want_gc = true;
     p->heap.want_full |= arg[0] == am_major;
-    return am_true;
+    arg[0] = am_true;
+    return bif_trap(p, EXP("erts_internal", "collected", 1), arg, 1);
+}
+
+/* Entered, so slices can end and heaps be collected here. */
+BIF(erts_internal, collected, 1)
+{
+    return arg[0];
 }
 
 /* Collect a process that is not running, or at its next boundary. */
@@ -836,7 +853,10 @@ BIF(erlang, hibernate, 3)
 
 BIF(erlang, yield, 0)
 {
-    if (p->reds_left > 0)
-        p->reds_left = 0;
-    return am_true;
+    /* What is left of the slice is given up, not spent. */
+    p->reductions -= (uint64_t)(p->reds_left > 0 ? p->reds_left : 0);
+    p->reds_left = 0;
+    vm.sched->reds_kept = 0;
+    arg[0] = am_true;
+    return bif_trap(p, EXP("erts_internal", "collected", 1), arg, 1);
 }

@@ -15,6 +15,7 @@
 #include "vm/exc.h"
 #include "vm/gc.h"
 #include "vm/heaplimit.h"
+#include "vm/trace.h"
 #include "vm/link.h"
 #include "vm/node.h"
 #include "vm/ops.h"
@@ -53,7 +54,9 @@ static term frames(struct proc *p, struct proc *q, int depth)
 /* {M,F,A}, or {M,F,A,Loc} when location. */
 static term current(struct proc *p, struct proc *q, bool location)
 {
-    const struct export *e = q == p ? NULL : code_stub_export(q->pc);
+    const struct export *e = q == p       ? NULL
+                             : q->current ? q->current
+                                          : code_stub_export(q->pc);
     term m, f, list;
     uint32_t arity;
 
@@ -124,14 +127,14 @@ static void backtrace(struct text *t, const struct proc *p, const struct proc *q
 {
     code_ptr pc = q == p ? vm.sched->self : q->pc;
     const term *sp = q->heap.stop;
-    struct code *c = code_find(pc);
-    const struct frame_row *row = c ? code_row(c, pc) : NULL;
+    struct code *c;
+    size_t frame = exc_frame_words(q, pc, &c);
 
     text_printf(t, "Program counter: ");
     address(t, pc);
     while (sp < q->heap.hend) {
-        for (uint32_t i = 0; row && i < row->frame && sp < q->heap.hend; i++) {
-            text_printf(t, "y(%u)     ", i);
+        for (size_t i = 0; i < frame && sp < q->heap.hend; i++) {
+            text_printf(t, "y(%zu)     ", (size_t)i);
             if (term_is_catch(*sp)) {
                 text_printf(t, "Catch ");
                 address(t, catch_get(catch_index(*sp))->handler);
@@ -147,18 +150,18 @@ static void backtrace(struct text *t, const struct proc *p, const struct proc *q
         text_printf(t, "\n0x%016lx Return addr ", (unsigned long)(uintptr_t)sp);
         address(t, pc);
         sp++;
-        c = code_find(pc - 1);
-        row = c ? code_row(c, pc - 1) : NULL;
+        frame = code_frame(pc - 1, &c) & ~FRAME_UNSURE;
     }
 }
 
-static term backtrace_binary(struct proc *p, const struct proc *q)
+term procinfo_backtrace(struct proc *p, const struct proc *q)
 {
     struct text t;
     term bin;
 
     text_init(&t);
-    backtrace(&t, p, q);
+    if (!(q->flags & PF_SENSITIVE))
+        backtrace(&t, p, q);
     bin = binary_from(p, t.s, t.n);
     text_fini(&t);
     return bin;
@@ -175,7 +178,8 @@ BIF(erts_internal, process_display, 2)
     if (!q)
         return am_badarg;
     text_init(&t);
-    backtrace(&t, p, q);
+    if (!(q->flags & PF_SENSITIVE))
+        backtrace(&t, p, q);
     os_console(t.s, t.n);
     text_fini(&t);
     return am_true;
@@ -403,11 +407,11 @@ static term item(struct proc *p, struct proc *q, term name)
     case am_parent: return give(p, q, q->parent);
     case am_reductions: return size_term(p, reductions(q));
     case am_priority: return proc_prio_atom(q);
-    case am_trace: return small_make(0);
+    case am_trace: return small_make(q->traced ? q->traced->t.flags : 0);
     case am_binary: return binaries(p, q);
     case am_sequential_trace_token: return give(p, q, q->seq_token);
     case am_catchlevel: return small_make(q->catches);
-    case am_backtrace: return backtrace_binary(p, q);
+    case am_backtrace: return procinfo_backtrace(p, q);
     case am_last_calls: return q->save_calls ? TERM_NIL : am_false;
     default: return THE_NON_VALUE;
     }
@@ -424,6 +428,20 @@ static const term known[] = {
     am_parent, am_reductions, am_priority, am_trace, am_binary,
     am_sequential_trace_token, am_catchlevel, am_backtrace, am_last_calls,
 };
+
+term procinfo_items(struct proc *p)
+{
+    term list = TERM_NIL;
+
+    for (size_t i = sizeof known / sizeof *known; i-- > 0;)
+        list = build_cons(p, known[i], list);
+    return list;
+}
+
+term procinfo_status(const struct proc *q)
+{
+    return status(q);
+}
 
 static bool is_known(term name)
 {

@@ -7,6 +7,11 @@
 #include "vm/proc.h"
 
 term proc_prio_atom(const struct proc *p);
+/* of's stack as text, in a binary on p's heap: process_info(backtrace). */
+term procinfo_backtrace(struct proc *p, const struct proc *of);
+/* All that process_info/2 takes. */
+term procinfo_items(struct proc *p);
+term procinfo_status(const struct proc *of);
 /* of's max_heap_size as a map on p's heap. */
 term proc_max_heap_map(struct proc *p, const struct proc *of);
 

@@ -11,6 +11,8 @@
 #include "vm/msg.h"
 #include "vm/node.h"
 #include "vm/print.h"
+#include "vm/seqtrace.h"
+#include "vm/trace.h"
 
 /* What OTP counts for a send. */
 #define SEND_REDS 4
@@ -49,14 +51,31 @@ static enum sent send_to_id(struct proc *p, term id, term message)
         if (to)
             msg_send(p, to, message);
     } else {
+        if (unlikely(p->trace & TF_TOKEN))
+            seq_trace_sends(p, id, message);
         port_signal(id, p->id, message);
     }
     return SENT;
 }
 
+/* A port is named by its id, also if it was sent to by name. */
+static __attribute__((noinline, cold)) void tell_send(struct proc *p, term to,
+                                                      term message)
+{
+    if (term_is_atom(to)) {
+        term id = name_whereis(to);
+
+        if (id != THE_NON_VALUE && term_is_local_port(id))
+            to = id;
+    }
+    trace_send(p, to, message);
+}
+
 static enum sent send(struct proc *p, term to, term message)
 {
     p->reds_left -= SEND_REDS;
+    if (unlikely(p->trace & TF_SEND))
+        tell_send(p, to, message);
     if (term_is_local_pid(to) || term_is_local_port(to))
         return send_to_id(p, to, message);
     if (term_is_atom(to)) {
@@ -67,7 +86,9 @@ static enum sent send(struct proc *p, term to, term message)
     if (term_is_local_ref(to)) {
         struct proc *owner = alias_take(ref_numbers(to));
 
-        if (owner)
+        if (owner && unlikely(p->trace & TF_TOKEN))
+            msg_send_token(p, owner, to, message);
+        else if (owner)
             msg_send(p, owner, message);
         return SENT;
     }

@@ -7,6 +7,7 @@
 #include "vm/big.h"
 #include "vm/gc.h"
 #include "vm/map.h"
+#include "vm/trace.h"
 
 #define MAX_BACKTRACE 64        /* OTP's */
 #define MAX_PROCESSES 134217727 /* OTP's */
@@ -71,10 +72,30 @@ static term clear_seq_trace(void)
 
     for (size_t i = 0; (q = proc_next(&i));) {
         q->seq_token = TERM_NIL;
+        trace_refresh(q);
+        if (q->traced)
+            q->traced->seq_clock = q->traced->seq_last = 0;
         for (struct msg *m = q->msgq.first; m; m = m->next)
             m->token = TERM_NIL;
     }
     return am_true;
+}
+
+/* false, or a tracer; returns the old one. */
+static term set_seq_tracer(struct proc *p, term value)
+{
+    struct tracer *new = NULL, *old = vm.trace->seq_tracer;
+    term was;
+
+    if (value != am_false && (!tracer_parse(value, THE_NON_VALUE, &new) ||
+                              !tracer_alive(new, am_undefined))) {
+        tracer_put(new);
+        return bif_badarg(p);
+    }
+    was = tracer_alive(old, am_undefined) ? tracer_term(p, old) : am_false;
+    vm.trace->seq_tracer = new;
+    tracer_put(old);
+    return was;
 }
 
 BIF(erlang, system_flag, 2)
@@ -152,9 +173,7 @@ BIF(erlang, system_flag, 2)
     case am_internal_cpu_topology:
         return am_undefined;
     case am_sequential_tracer:
-        if (value != am_false)
-            return bif_unimplemented(p, "erlang:system_flag(sequential_tracer, _)");
-        return am_false;
+        return set_seq_tracer(p, value);
     case am_reset_seq_trace:
         return clear_seq_trace();
     case am_debug_flags:

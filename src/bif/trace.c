@@ -1,188 +1,211 @@
 /*
- * trace.c - tracing and sequential tracing.
- *
- * Nothing can be traced yet: asking what is traced says nothing, turning
- * tracing off succeeds, turning it on is refused by name.
+ * trace.c - tracing of processes and ports: who is traced, for what; and the
+ * BIFs of sequential tracing. Patterns of calls: trace_pattern.c.
  */
+#include "vm/trace.h"
+
 #include "bif/bif.h"
 #include "bif/build.h"
+#include "bif/trace.h"
 #include "io/port.h"
-#include "vm/matchspec.h"
+#include "vm/log.h"
+#include "vm/msg.h"
 #include "vm/node.h"
+#include "vm/seqtrace.h"
 
-/* How many tracees a specification names; -1: it is none. */
-static int64_t tracees(term what)
+/* ---- erlang:trace/3 ---- */
+
+struct change {
+    bool on, cpu;
+    uint32_t flags;
+    struct tracer *tracer;      /* NULL: the one it has */
+    int64_t matched;
+};
+
+/* False: another tracer has it. */
+static bool may_trace(const struct tracee *t, const struct change *c, term id)
 {
-    switch (what) {
-    case am_all: case am_existing: return (int64_t)(proc_count() + port_count());
-    case am_processes: case am_existing_processes: return (int64_t)proc_count();
-    case am_ports: case am_existing_ports: return (int64_t)port_count();
-    case am_new: case am_new_processes: case am_new_ports: return 0;
-    }
-    if (term_is_local_pid(what))
-        return proc_find(what) ? 1 : -1;
-    if (term_is_local_port(what))
-        return port_find(what) ? 1 : -1;
-    return -1;
+    return !c->tracer || !t->flags || tracer_same(t->tracer, c->tracer) ||
+           !tracer_alive(t->tracer, id);
 }
 
-static bool is_flag(term t)
+static uint32_t changed(uint32_t flags, const struct change *c)
 {
-    switch (t) {
-    case am_all: case am_send: case am_receive: case am_procs: case am_ports:
-    case am_call: case am_arity: case am_return_to: case am_silent:
-    case am_running: case am_running_procs: case am_running_ports: case am_exiting:
-    case am_garbage_collection: case am_scheduler_id: case am_timestamp:
-    case am_cpu_timestamp: case am_monotonic_timestamp:
-    case am_strict_monotonic_timestamp: case am_set_on_spawn:
-    case am_set_on_first_spawn: case am_set_on_link: case am_set_on_first_link:
-        return true;
-    }
-    return false;
+    return c->on ? flags | c->flags : flags & ~c->flags;
 }
 
-/* {tracer, Pid | Port}, {tracer, Module, State}; the same with meta. */
-static bool is_tracer(term t, term tag)
+static bool change_proc(struct proc *of, struct change *c)
 {
-    if (term_is_tuple_of(t, 2)) {
-        term to = *tuple_at(t, 2);
+    const struct tracee none = {0}, *t = of->traced ? &of->traced->t : &none;
 
-        return *tuple_at(t, 1) == tag &&
-               (term_is_nil(to) || (term_is_local_pid(to) && proc_find(to)) ||
-                (term_is_local_port(to) && port_find(to)));
-    }
-    return term_is_tuple_of(t, 3) && *tuple_at(t, 1) == tag &&
-           term_is_atom(*tuple_at(t, 2));
+    if (!may_trace(t, c, of->id))
+        return false;
+    trace_set(of, changed(t->flags, c), c->tracer ? c->tracer : t->tracer);
+    c->matched++;
+    return true;
 }
 
-static bool flags_ok(term l)
+/* Flags without a tracer are none. */
+static void change_tracee(struct tracee *t, struct change *c)
 {
-    for (; term_is_cons(l); l = cons_tail(l)) {
-        if (!is_flag(cons_head(l)) && !is_tracer(cons_head(l), am_tracer))
-            return false;
+    struct tracer *old = t->tracer;
+
+    t->flags = changed(t->flags, c);
+    if (c->tracer || !t->flags) {
+        t->tracer = t->flags ? tracer_get(c->tracer) : NULL;
+        tracer_put(old);
     }
-    return term_is_nil(l);
+    if (!t->tracer)
+        t->flags = 0;
+}
+
+static bool change_port(struct port *of, struct change *c)
+{
+    if (!may_trace(&of->trace, c, of->id))
+        return false;
+    change_tracee(&of->trace, c);
+    c->matched++;
+    return true;
+}
+
+static void change_existing(term what, struct change *c)
+{
+    bool ports_only = what == am_ports || what == am_existing_ports;
+    bool procs_only = what == am_processes || what == am_existing_processes;
+    bool modifiers = c->flags & TF_MODIFIERS;
+    bool procs = !ports_only && (c->flags & (TF_OF_PROCS & ~TF_MODIFIERS) || modifiers);
+    bool ports = !procs_only && (c->flags & (TF_OF_PORTS & ~TF_MODIFIERS) || modifiers);
+    struct proc *p;
+    struct port *port;
+
+    for (size_t i = 0; procs && (p = proc_next(&i));)
+        change_proc(p, c);
+    for (size_t i = 0; ports && (port = port_next(&i));)
+        change_port(port, c);
+}
+
+static void change_new(struct tracee *t, struct change *c, uint32_t mask)
+{
+    struct change masked = *c;
+
+    masked.flags &= mask;
+    if (masked.flags) {
+        change_tracee(t, &masked);
+        if (t->flags)
+            tracee_check(t, am_undefined);
+    }
+}
+
+/* What a name means; false: nothing. */
+static bool change_all(term what, struct change *c)
+{
+    bool all = what == am_all || what == am_processes || what == am_ports;
+    bool now = all || what == am_existing || what == am_existing_processes ||
+               what == am_existing_ports;
+    bool later = all || what == am_new || what == am_new_processes || what == am_new_ports;
+
+    if (now)
+        change_existing(what, c);
+    if (later && what != am_ports && what != am_new_ports)
+        change_new(&vm.trace->new_procs, c, TF_OF_PROCS);
+    if (later && what != am_processes && what != am_new_processes)
+        change_new(&vm.trace->new_ports, c, TF_OF_PORTS);
+    if (c->cpu && what == am_all)
+        vm.trace->cpu_time = c->on;
+    return now || later;
+}
+
+static bool change(struct proc *p, term what, struct change *c)
+{
+    bool known, done;
+
+    if (term_is_local_pid(what)) {
+        struct proc *of = proc_find(what);
+
+        known = of && !c->cpu;
+        done = known && change_proc(of, c);
+    } else if (term_is_local_port(what)) {
+        struct port *of = port_find(what);
+
+        known = of && !c->cpu;
+        done = known && change_port(of, c);
+    } else {
+        return !(c->cpu && what != am_all) && change_all(what, c);
+    }
+    if (known && !done) {
+        static const char text[] = "** can only have one tracer per process\n";
+
+        log_text(am_error, p->group_leader, text, sizeof text - 1);
+    }
+    return done;
 }
 
 BIF(erts_internal, trace, 3)
 {
-    int64_t n = tracees(arg[0]);
+    struct change c = {.on = arg[1] == am_true};
+    bool ok;
 
-    if (!flags_ok(arg[2]))
+    if (!trace_flags_parse(arg[2], &c.flags, &c.tracer, &c.cpu))
         return bif_error_cause(p, am_badarg, am_badopt);
-    if (n < 0 || !term_is_bool(arg[1]))
+    if (!term_is_bool(arg[1])) {
+        tracer_put(c.tracer);
         return bif_badarg(p);
-    if (arg[1] == am_false)
-        return small_make(n);
-    return bif_unimplemented(p, "erlang:trace/3");
-}
-
-/* How many functions {M, F, A} names, '_' for any. */
-static int64_t functions(term m, term f, term a)
-{
-    struct export *e;
-    int64_t n = 0;
-
-    for (size_t i = 0; (e = export_next(&i));)
-        n += (m == am_Underscore || m == e->m) && (f == am_Underscore || f == e->f) &&
-             (a == am_Underscore || a == small_make(e->arity)) && (e->entry || e->bif);
-    return n;
-}
-
-static bool is_pattern(term t)
-{
-    struct ms *ms;
-
-    if (term_is_bool(t) || term_is_nil(t) || t == am_restart || t == am_pause)
-        return true;
-    ms = ms_compile(t, MS_TRACE, NULL);
-    if (ms)
-        resource_put(&ms->res);
-    return ms != NULL;
-}
-
-/* Options of trace_pattern: global goes with none of the others. */
-static bool options_ok(term l)
-{
-    bool global = false, local = false;
-
-    for (; term_is_cons(l); l = cons_tail(l)) {
-        term t = cons_head(l);
-
-        if (t == am_global)
-            global = true;
-        else if (t == am_local || t == am_meta || t == am_call_count ||
-                 t == am_call_time || is_tracer(t, am_meta))
-            local = true;
-        else
-            return false;
     }
-    return term_is_nil(l) && !(global && local);
+    if (c.on && !c.tracer)
+        tracer_parse(p->id, THE_NON_VALUE, &c.tracer);
+    ok = change(p, arg[0], &c);
+    tracer_put(c.tracer);
+    return ok ? small_make(c.matched) : bif_badarg(p);
 }
 
-BIF(erts_internal, trace_pattern, 3)
+/* ---- trace_info/2 of tracees ---- */
+
+static term tracee_info(struct proc *p, const struct tracee *t, term key)
 {
-    if (!is_pattern(arg[1]))
-        return bif_error_cause(p, am_badarg, am_match_spec);
-    if (!options_ok(arg[2]))
-        return bif_error_cause(p, am_badarg, am_badopt);
-    if (arg[0] == am_on_load || arg[0] == am_send || arg[0] == am_receive)
-        return arg[1] == am_false ? small_make(0)
-                                  : bif_unimplemented(p, "erlang:trace_pattern/3");
-    if (!term_is_tuple_of(arg[0], 3))
-        return bif_error_cause(p, am_badarg, am_none);
-
-    term m = *tuple_at(arg[0], 1), f = *tuple_at(arg[0], 2), a = *tuple_at(arg[0], 3);
-
-    if (!term_is_atom(m) || !term_is_atom(f) ||
-        (!term_is_small(a) && a != am_Underscore) ||
-        (m == am_Underscore && f != am_Underscore) ||
-        (f == am_Underscore && a != am_Underscore))
-        return bif_error_cause(p, am_badarg, am_none);
-    if (arg[1] == am_false)
-        return small_make(functions(m, f, a));
-    return bif_unimplemented(p, "erlang:trace_pattern/3");
+    if (key == am_flags)
+        return build_tuple2(p, key, trace_flags_list(p, t->flags));
+    if (key == am_tracer)
+        return build_tuple2(p, key, tracer_term(p, t->tracer));
+    return bif_badarg(p);
 }
 
-BIF(erlang, trace_info, 2)
+term trace_info_tracee(struct proc *p, term of, term key)
 {
-    term of = arg[0], what = arg[1];
+    static const struct tracee none;
 
-    if (term_is_tuple_of(of, 3) || of == am_on_load) {
-        bool there = of == am_on_load;
+    if (of == am_new || of == am_new_processes) {
+        tracee_check(&vm.trace->new_procs, am_undefined);
+        return tracee_info(p, &vm.trace->new_procs, key);
+    }
+    if (of == am_new_ports) {
+        tracee_check(&vm.trace->new_ports, am_undefined);
+        return tracee_info(p, &vm.trace->new_ports, key);
+    }
+    if (term_is_local_port(of)) {
+        struct port *port = port_find(of);
 
-        if (what != am_traced && what != am_match_spec && what != am_meta &&
-            what != am_meta_match_spec && what != am_call_count &&
-            what != am_call_time && what != am_all)
+        if (!port)
+            return am_undefined;
+        tracee_check(&port->trace, of);
+        return tracee_info(p, &port->trace, key);
+    }
+    if (term_is_local_pid(of)) {
+        struct proc *q = proc_find(of);
+
+        if (key != am_flags && key != am_tracer)
             return bif_badarg(p);
-        if (!there) {
-            term a = *tuple_at(of, 3);
-
-            if (!term_is_atom(*tuple_at(of, 1)) || !term_is_atom(*tuple_at(of, 2)) ||
-                !term_is_small(a))
-                return bif_badarg(p);
-            there = functions(*tuple_at(of, 1), *tuple_at(of, 2), a) > 0;
-        }
-        return build_tuple2(p, what, there ? am_false : am_undefined);
+        if (!q)
+            return am_undefined;
+        trace_check(q);
+        return tracee_info(p, q->traced ? &q->traced->t : &none, key);
     }
-    if (term_is_tuple(of))
-        return bif_badarg(p);
-    if (of == am_send || of == am_receive)
-        return what == am_match_spec ? build_tuple2(p, what, am_true) : bif_badarg(p);
-    if (of != am_new && of != am_new_processes && of != am_new_ports) {
-        if (!term_is_local_pid(of) && !term_is_local_port(of))
-            return bif_error_cause(p, am_badarg, am_badopt);
-        if (tracees(of) < 0)
-            return what == am_flags || what == am_tracer || term_is_local_port(of)
-                       ? am_undefined
-                       : bif_badarg(p);
-    }
-    if (what != am_flags && what != am_tracer)
-        return bif_badarg(p);
-    return build_tuple2(p, what, TERM_NIL);
+    if (boxed_is(of, BOX_EXTPID) &&
+        ((const struct ext_words *)boxed_ptr(of))->node->name == node_name())
+        return am_undefined;
+    return bif_error_cause(p, am_badarg, am_badopt);
 }
 
-/* {trace_delivered, Tracee, Ref}: all of the nothing there was. */
+/* {trace_delivered, Tracee, Ref}: whatever was told has been delivered. */
 BIF(erlang, trace_delivered, 1)
 {
     uint64_t numbers[2];
@@ -198,41 +221,50 @@ BIF(erlang, trace_delivered, 1)
     hp = frag->words;
     copy = ref_put(&hp, numbers);
     copy = put_tuple3(&hp, am_trace_delivered, arg[0], copy);
-    frag->used = hp - frag->words;
+    frag->used = (size_t)(hp - frag->words);
     msg_send_mbuf(p, frag, copy);
     return ref;
 }
 
-/* ---- sequential tracing: every token is [] ---- */
+/* ---- OTP's tracer module ---- */
 
-static bool seq_item(term t)
+/* May this be traced? trace, discard, or remove: the tracer is gone. */
+NIF(erl_tracer, enabled, 3)
 {
-    return t == am_label || t == am_serial || t == am_send || t == am_receive ||
-           t == am_print || t == am_timestamp || t == am_monotonic_timestamp ||
-           t == am_strict_monotonic_timestamp;
+    struct tracer t = {.module = am_erl_tracer, .state = arg[1]};
+
+    if (!term_is_local_pid(arg[1]) && !term_is_local_port(arg[1]))
+        return arg[0] == am_trace_status ? am_remove : am_discard;
+    return tracer_enabled(&t, TRACER_ANY, arg[0], arg[2]);
 }
+
+NIF(erl_tracer, trace, 5)
+{
+    return bif_badarg(p);
+}
+
+/* ---- sequential tracing ---- */
 
 BIF(erlang, seq_trace, 2)
 {
-    if (arg[0] == am_sequential_trace_token)
-        return term_is_nil(arg[1]) ? TERM_NIL
-                                   : bif_unimplemented(p, "erlang:seq_trace/2");
-    if (!seq_item(arg[0]))
-        return bif_badarg(p);
-    return bif_unimplemented(p, "erlang:seq_trace/2");
+    term old = seq_trace_set(p, arg[0], arg[1]);
+
+    return old == THE_NON_VALUE ? bif_badarg(p) : old;
 }
 
 BIF(erlang, seq_trace_info, 1)
 {
-    return seq_item(arg[0]) ? TERM_NIL : bif_badarg(p);
+    term t = seq_trace_info(p, arg[0]);
+
+    return t == THE_NON_VALUE ? bif_badarg(p) : t;
 }
 
 BIF(erlang, seq_trace_print, 1)
 {
-    return am_false;
+    return bool_make(seq_trace_print(p, THE_NON_VALUE, arg[0]));
 }
 
 BIF(erlang, seq_trace_print, 2)
 {
-    return am_false;
+    return bool_make(seq_trace_print(p, arg[0], arg[1]));
 }

@@ -37,6 +37,14 @@ void filename_init(enum filename_encoding e, enum filename_warning w);
 /* Messages that threads of NIFs sent; the scheduler takes them between slices. */
 void nif_init(void);
 void nif_deliver(void);
+/* A function of a module's library, NULL if there is none; a loan. */
+struct nif_func;
+const struct nif_func *nif_function(term module, const char *name, unsigned arity);
+/*
+ * Call it for the VM itself: no process, and what it builds is gone afterwards.
+ * The result, if it is immediate; else THE_NON_VALUE.
+ */
+term nif_call_detached(const struct nif_func *f, const term *argv);
 
 /*
  * Something that must know when a process is gone: open files, NIF monitors,

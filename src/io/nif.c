@@ -206,6 +206,28 @@ static term call(struct proc *p, struct nif_library *lib,
     return result;
 }
 
+const struct nif_func *nif_function(term module, const char *name, unsigned arity)
+{
+    struct module *m = module_find(module);
+    const struct nif_library *lib = m && m->curr ? m->curr->nif_library : NULL;
+
+    for (int i = 0; lib && i < lib->entry.num_of_funcs; i++)
+        if (lib->funcs[i].f.arity == arity && strcmp(lib->funcs[i].f.name, name) == 0)
+            return &lib->funcs[i];
+    return NULL;
+}
+
+term nif_call_detached(const struct nif_func *f, const term *argv)
+{
+    ErlNifEnv env;
+    term result;
+
+    nif_env_init(&env, NULL, f->lib);
+    result = f->f.fptr(&env, (int)f->f.arity, argv);
+    nif_env_end(&env);
+    return !env.failed && term_is_imm(result) ? result : THE_NON_VALUE;
+}
+
 BIF(erts_internal, nif_continue, 2)
 {
     struct pending *c = (struct pending *)magic_resource(arg[0], &pending_type);

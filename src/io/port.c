@@ -14,6 +14,7 @@
 #include "vm/log.h"
 #include "vm/ops.h"
 #include "vm/print.h"
+#include "vm/sysmon.h"
 
 #define PORTS_MAX 65536     /* as many as OTP's +Q default */
 #define TABLE_MIN 64        /* buckets */
@@ -559,6 +560,8 @@ BIF(erts_internal, port_command, 3)
     }
     if (nosuspend)
         return am_false;
+    if (vm.sysmon->busy_port)
+        sysmon_busy_port(p, port->id);
     wait_until_idle(port, p);
     return bif_wait(p);
 }

@@ -13,7 +13,7 @@
 #ifndef IO_PORT_H
 #define IO_PORT_H
 
-#include "vm/proc.h"
+#include "vm/trace.h"
 
 struct port;
 
@@ -68,6 +68,7 @@ struct port {
     term data;                      /* port_set_data: immediate, or in data_mbuf */
     struct mbuf *data_mbuf;
     struct links *links;
+    struct tracee trace;
     bool binary;                    /* deliver data as binaries */
     bool eof;                       /* say eof instead of closing */
     bool busy;

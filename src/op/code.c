@@ -8,6 +8,7 @@
 #include "op/code.h"
 
 #include "bif/bif.h"
+#include "op/break.h"
 #include "op/codemem.h"
 #include "op/native.h"
 #include "op/t0_run.h"
@@ -24,11 +25,12 @@ static bool interpret;
  * Code that no module owns. The interpreter's words lie in the VM's data,
  * 16-byte aligned because code_exit_stub is a return address.
  */
-static uintptr_t stubs[8] __attribute__((aligned(16)));
+static uintptr_t stubs[4 + 2 * BREAK_KINDS] __attribute__((aligned(16)));
 static uintptr_t op_undef, op_undef_fun, op_bif_stub, op_apply_list, op_apply_fun,
     op_nif_entry;
 code_ptr code_apply_stub;
 code_ptr code_exit_stub;
+code_ptr code_return_stub[BREAK_KINDS];
 
 void code_interpret(void) { interpret = true; }
 
@@ -52,6 +54,8 @@ static void native_begin(void)
     code_native = true;
     code_apply_stub = stub(NULL, NULL, t1_apply_list);
     code_exit_stub = stub(NULL, NULL, t1_process_end);
+    for (uintptr_t i = 0; i < BREAK_KINDS; i++)
+        code_return_stub[i] = stub((void *)i, NULL, t1_trace_return);
 }
 
 static void interpreter_begin(void)
@@ -67,6 +71,11 @@ static void interpreter_begin(void)
     stubs[2] = t0_handler(OP_process_end);
     code_apply_stub = &stubs[0];
     code_exit_stub = &stubs[2];
+    for (uintptr_t i = 0; i < BREAK_KINDS; i++) {
+        stubs[4 + 2 * i] = t0_handler(OP_trace_return);
+        stubs[5 + 2 * i] = i;
+        code_return_stub[i] = &stubs[4 + 2 * i];
+    }
 }
 
 void code_init(void)
@@ -133,14 +142,19 @@ const struct export *code_stub_export(code_ptr pc)
 {
     uintptr_t e;
 
-    if (code_find(pc) || pc == code_apply_stub || pc == code_exit_stub)
+    if (code_find(pc) || pc == code_apply_stub || pc == code_exit_stub ||
+        break_frame(pc) >= 0)
         return NULL;
     if (code_native) {
         e = (uintptr_t)native_stub_what(pc);
-        return ((const struct export *)e)->addr == pc ? (const struct export *)e : NULL;
+        if (((const struct export *)e)->stub[0] != (uintptr_t)pc)
+            return NULL;
+    } else {
+        e = (uintptr_t)pc - offsetof(struct export, stub);
+        if (pc[1] != e)
+            return NULL;
     }
-    e = (uintptr_t)pc - offsetof(struct export, stub);
-    return pc[1] == e ? (const struct export *)e : NULL;
+    return (const struct export *)e;
 }
 
 bool code_falls_to(code_ptr from, code_ptr to)
@@ -169,6 +183,7 @@ void code_patch_nif(struct code *c, struct func *f, bif_fn fn)
 {
     struct nif_entry *n = vm_zalloc(ALLOC_CODE, sizeof *n);
 
+    break_lift(c, f);
     n->fn = fn;
     n->export = export_put(c->module, f->f, f->arity);
     n->next = c->nifs;
@@ -183,9 +198,10 @@ void code_patch_nif(struct code *c, struct func *f, bif_fn fn)
     } else {
         uintptr_t *at = c->base + f->entry / sizeof *c->base;
 
-        at[1] = (uintptr_t)n;
-        at[0] = op_nif_entry;
+        at[1] = n->words[1] = (uintptr_t)n;
+        at[0] = n->words[0] = op_nif_entry;
     }
+    break_settle(c, f);
 }
 
 void code_memory_free(struct code *c)
@@ -220,5 +236,9 @@ enum run_end code_run(struct sched *S, struct proc *p)
         }
     }
     memcpy(S->x, p->arg, p->live * sizeof(term));
+    if (unlikely(vm.breaks->sealed)) {
+        S->reds_kept = p->reds_left;
+        p->reds_left = 0;
+    }
     return code_native ? native_run(S, p->pc) : t0_run(S, p->pc);
 }

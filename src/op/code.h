@@ -42,15 +42,12 @@ struct nif_entry {
     struct export *export;
     const void *data;           /* io/nif.c's: which function of a library */
     code_ptr stub;              /* native: where the function's entry jumps to */
+    uintptr_t words[2];         /* interpreted: code that calls it */
 };
 /* Let a function's entry call a NIF with the function's arguments in arg[]. */
 void code_patch_nif(struct code *c, struct func *f, bif_fn fn);
 
 /* The code's own memory, and its NIFs: code_free's part. */
 void code_memory_free(struct code *c);
-
-/* Run f's entry through a breakpoint (count, trace); undo. */
-bool code_break_set(struct code *c, struct func *f);
-void code_break_clear(struct code *c, struct func *f);
 
 #endif

@@ -3,6 +3,7 @@
  */
 #include "op/cold.h"
 
+#include "op/break.h"
 #include "op/slow.h"
 #include "vm/exc.h"
 #include "vm/gc.h"
@@ -103,6 +104,8 @@ code_ptr cold_yield(struct sched *S)
 
     S->reds_kept = 0;
     if (left > 0) {
+        if (unlikely(vm.breaks->sealed))
+            return break_sealed(S, left);
         /* The reductions were only taken to get here: NOTICE_HEAP. */
         S->fcalls = left;
         S->gc_bytes = 0;
@@ -148,6 +151,8 @@ code_ptr cold_bif_failed(struct sched *S)
 
         p->exc.kind = EXC_NONE;
         S->bif = NULL;
+        break_again(S);
+        p->current = bif;
         return switch_out(S, bif->arity, end);
     }
     case EXC_EXITING:

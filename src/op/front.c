@@ -310,6 +310,17 @@ static bool is_exit_bif(const struct import *im)
             ((im->f == am_exit || im->f == am_throw) && im->arity == 1));
 }
 
+/*
+ * A BIF as the last call is an ordinary one, and a return: who traces it sees
+ * its caller, as in OTP.
+ */
+static void call_ext_and_return(struct loader *l, struct import *im)
+{
+    call_ext(l, im);
+    emit_begin(l, OP_return);
+    emit_end(l);
+}
+
 static void call_ext_last(struct loader *l, struct import *im, uint64_t words)
 {
     if (is_exit_bif(im)) {
@@ -317,7 +328,7 @@ static void call_ext_last(struct loader *l, struct import *im, uint64_t words)
     } else if (import_is_apply(im)) {
         emit_2u(l, OP_call_apply_last, im->arity, BYTES(words));
     } else if (is_bif(im) && words == 0) {
-        emit_1u(l, OP_call_bif_only, (uintptr_t)im->export);
+        call_ext_and_return(l, im);
     } else if (is_bif(im)) {
         call_ext(l, im);
         emit_1u(l, OP_deallocate_return, BYTES(words));
@@ -1501,9 +1512,10 @@ static bool translate(struct front *f)
 
         if (import_is_apply(im))
             emit_2u(l, OP_call_apply_last, im->arity, 0);
+        else if (is_bif(im))
+            call_ext_and_return(l, im);
         else
-            emit_1u(l, is_bif(im) ? OP_call_bif_only : OP_call_ext_only,
-                    (uintptr_t)im->export);
+            emit_1u(l, OP_call_ext_only, (uintptr_t)im->export);
         break;
     }
     case G_apply: emit_1u(l, OP_apply, a[0].value); break;

@@ -18,6 +18,7 @@
 #ifndef OP_HOOKS_H
 #define OP_HOOKS_H
 
+#include "op/break.h"
 #include "op/cold.h"
 #include "op/op.h"
 #include "op/slow.h"

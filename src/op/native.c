@@ -430,6 +430,17 @@ void native_patch_jump(code_ptr entry, code_ptr to)
     codemem_written();
 }
 
+void native_patch_back(code_ptr entry, const void *bytes)
+{
+    memcpy(codemem_rw(entry), bytes, NATIVE_JUMP_BYTES);
+    codemem_written();
+}
+
+uint32_t native_entry_bytes(const struct code *c)
+{
+    return stencils[find(c->nif_slots ? OP_func_entry_nif : OP_func_entry, 0)].hot;
+}
+
 /* ---- entering ---- */
 
 /*

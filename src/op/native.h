@@ -31,10 +31,16 @@ const void *native_stub_what(code_ptr stub);
 
 /* Where stubs go (t1_entry.gen.c): never called, only jumped to. */
 extern char t1_bif_stub[], t1_nif_entry[], t1_undef_stub[], t1_undef_fun_stub[],
-    t1_apply_list[], t1_apply_fun[], t1_process_end[];
+    t1_apply_list[], t1_apply_fun[], t1_process_end[], t1_breakpoint[],
+    t1_trace_return[];
 
 /* Let the code at entry (of at least 5 bytes) begin with a jump to `to`. */
+#define NATIVE_JUMP_BYTES 5
 void native_patch_jump(code_ptr entry, code_ptr to);
+/* Put back the first NATIVE_JUMP_BYTES of it. */
+void native_patch_back(code_ptr entry, const void *bytes);
+/* From a function's entry to what comes after its func_entry. */
+uint32_t native_entry_bytes(const struct code *c);
 
 /* Is there nothing but padding from one place in native code to another? */
 bool native_falls_to(code_ptr from, code_ptr to);

@@ -183,6 +183,16 @@ static code_ptr error_handler(struct sched *S, term function)
     return e->addr;
 }
 
+code_ptr slow_breakpoint(struct sched *S, struct export *e)
+{
+    term args = args_list(S, e->arity);
+
+    S->x[0] = e->m;
+    S->x[1] = e->f;
+    S->x[2] = args;
+    return export_put(S->p->error_handler, am_breakpoint, 3)->addr;
+}
+
 code_ptr slow_undefined(struct sched *S, struct export *e)
 {
     term args = args_list(S, e->arity);
@@ -244,7 +254,13 @@ SLOW void slow_error(struct sched *S, enum slow_error why)
     }
 }
 
-void slow_timeout_value(struct sched *S) { bif_error(S->p, am_timeout_value); }
+/* The receive is over, so the next one begins with the first message. */
+void slow_timeout_value(struct sched *S)
+{
+    recv_timer_cancel(S->p);
+    msg_rewind(S->p);
+    bif_error(S->p, am_timeout_value);
+}
 
 term slow_catch_value(struct sched *S)
 {

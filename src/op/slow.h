@@ -64,6 +64,8 @@ code_ptr slow_apply_fun(struct sched *S);
  * A call of an export or a fun without code: x becomes the arguments of the
  * error handler; its address. NULL: the handler itself is missing: undef.
  */
+/* A debugger's breakpoint: where error_handler:breakpoint(M, F, Args) begins. */
+code_ptr slow_breakpoint(struct sched *S, struct export *e);
 code_ptr slow_undefined(struct sched *S, struct export *e);
 code_ptr slow_undefined_fun(struct sched *S, struct fun_entry *f);
 

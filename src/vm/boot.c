@@ -7,6 +7,7 @@
 #include "bif/bif.h"
 #include "bif/info.h"
 #include "io/port.h"
+#include "op/break.h"
 #include "op/code.h"
 #include "os/os.h"
 #include "vm/binary.h"
@@ -18,6 +19,7 @@
 #include "vm/names.h"
 #include "vm/purge.h"
 #include "vm/renew.h"
+#include "vm/sysmon.h"
 #include "vm/timer.h"
 
 /* In the order that erlang:pre_loaded/0 shows backwards. */
@@ -42,6 +44,9 @@ void boot_init(void)
     proc_init();
     sched_init();
     export_init();
+    break_init();
+    trace_init();
+    sysmon_init();
     /* What an export leads to is known once the interpreter's stubs are. */
     code_init();
     ets_init();

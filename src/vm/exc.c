@@ -16,6 +16,7 @@
 
 #include <stdio.h>
 
+#include "op/break.h"
 #include "os/os.h"
 #include "bif/info.h"
 #include "op/code.h"
@@ -113,6 +114,13 @@ static size_t find_frame(const term *sp, const term *end)
     return (size_t)(end - sp);
 }
 
+size_t exc_frame_words(const struct proc *p, code_ptr pc, struct code **c)
+{
+    size_t frame = code_frame(pc, c);
+
+    return frame & FRAME_UNSURE ? find_frame(p->heap.stop, p->heap.hend) : frame;
+}
+
 /*
  * Frames above pc: their return addresses into pcs[], without repetitions of
  * the one before or, the first, of last. (pc itself may be one of them, right
@@ -125,17 +133,17 @@ static uint32_t walk(const struct proc *p, code_ptr pc, code_ptr last, code_ptr 
     const term *sp = p->heap.stop, *end = p->heap.hend;
     uint32_t n = 0;
     struct code *c;
-    size_t frame = code_frame(pc, &c);
+    size_t frame = exc_frame_words(p, pc, &c);
     bool first = last != NULL;
 
-    if (frame & FRAME_UNSURE)
-        frame = find_frame(sp, end);
     while (n < max && sp + frame < end) {
         code_ptr ret = (code_ptr)(uintptr_t)sp[frame];
 
         sp += frame + 1;
         frame = code_frame(ret - 1, &c);
-        if (c && ret != last && !(first && code_falls_to(ret, last)))
+        if (!c)
+            continue;           /* a frame of tracing: op/break.h */
+        if (ret != last && !(first && code_falls_to(ret, last)))
             pcs[n++] = ret - 1;
         last = ret;
         first = false;
@@ -148,6 +156,14 @@ static term pc_hidden(code_ptr pc)
     return small_make((int64_t)((uintptr_t)pc ^ vm.pc_mask));
 }
 static code_ptr pc_of(term t) { return (code_ptr)((uintptr_t)small_value(t) ^ vm.pc_mask); }
+
+/* A BIF or NIF that is called where its function's code begins. */
+static bool is_entry_of(struct code *c, code_ptr pc, const struct export *bif)
+{
+    struct func *f = code_func(c, pc);
+
+    return f && f->f == bif->f && f->arity == bif->arity;
+}
 
 /* The raw trace of what p->exc says. */
 static term raw_trace(struct sched *s, struct proc *p, struct export *bif,
@@ -172,7 +188,8 @@ static term raw_trace(struct sched *s, struct proc *p, struct export *bif,
     }
     uint32_t max = vm.info->backtrace_depth > 1 ? (uint32_t)vm.info->backtrace_depth : 1;
     max -= head != THE_NON_VALUE;
-    if (max > 0 && code_find(s->self))
+    struct code *own = max > 0 ? code_find(s->self) : NULL;
+    if (own && !(bif && own->module == bif->m && is_entry_of(own, s->self, bif)))
         pcs[n++] = s->self;
     /* OTP enters the frame of a call before it finds that there is no fun. */
     if (p->exc.call && n < max)
@@ -253,7 +270,7 @@ term exc_with_class(struct proc *p, term raw, term class)
 }
 
 /* A charlist of an atom's characters and a suffix. */
-static term file_of_module(struct proc *p, term module)
+term exc_file_of_module(struct proc *p, term module)
 {
     const struct atom *a = atom_get(module);
     static const char suffix[] = ".erl";
@@ -295,7 +312,7 @@ static term item(struct proc *p, code_ptr pc, term args, term info)
         term file = line->file < c->nfiles ? c->files[line->file] : THE_NON_VALUE;
 
         if (file == THE_NON_VALUE)
-            file = file_of_module(p, c->module);
+            file = exc_file_of_module(p, c->module);
         term *hp = heap_alloc(p, 2 * (3 + CONS_WORDS));
         term pair = put_tuple2(&hp, am_line, small_make(line->line));
 
@@ -387,6 +404,18 @@ static term final_reason(struct proc *p, term class, term value, term raw)
     return value;
 }
 
+/* Functions whose exceptions are traced are left; what nobody catches is an error. */
+static void tell_tracer(struct sched *s, struct proc *p, const term *slot, term class,
+                        term value)
+{
+    term nocatch[3] = {TUPLE_HEADER(2), am_nocatch, value};
+
+    if (!slot && class == am_throw)
+        break_unwind(s, p, slot, am_error, boxed_make(nocatch));
+    else
+        break_unwind(s, p, slot, class, value);
+}
+
 code_ptr exc_handle(struct sched *s, struct proc *p, struct export *bif,
                     const term *args)
 {
@@ -403,6 +432,9 @@ code_ptr exc_handle(struct sched *s, struct proc *p, struct export *bif,
         raw = raw_trace(s, p, bif, args, class);
 
     term *slot = find_catch(p);
+
+    if (unlikely(vm.breaks->frames))
+        tell_tracer(s, p, slot, class, value);
 
     exc_set(p, EXC_NONE, TERM_NIL, THE_NON_VALUE);
     if (!slot) {

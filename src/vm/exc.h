@@ -51,6 +51,11 @@ term exc_build_stacktrace(struct proc *p, term raw);
  */
 void exc_raise_again(struct proc *p, term raw, term value);
 
+/* Words of p's topmost frame, at pc. */
+size_t exc_frame_words(const struct proc *p, code_ptr pc, struct code **c);
+/* The file a module's code says it is from when it says nothing: heap_alloc. */
+term exc_file_of_module(struct proc *p, term module);
+
 /* The same raw trace, of an exception of another class. */
 term exc_with_class(struct proc *p, term raw, term class);
 

@@ -19,9 +19,14 @@
  * be done in slices, between which the process does not run.
  */
 #include "vm/gc.h"
+#include "vm/atom.h"
+#include "os/os.h"
 #include "vm/binary.h"
+#include "vm/heap.h"
 #include "vm/heaplimit.h"
 #include "vm/roots.h"
+#include "vm/sysmon.h"
+#include "vm/trace.h"
 
 #include <errno.h>
 
@@ -256,8 +261,9 @@ static void visit_roots(struct gc *g, root_range range)
     /* Those on the heap come first, or nearly so: not a walk of all. */
     size_t left = p->msgq.on_heap;
     for (struct msg *m = p->msgq.first; left > 0; m = m->next) {
-        if (!m->frag && !term_is_imm(m->value)) {
+        if (!m->frag && msg_has_roots(m)) {
             range(g, &m->value, 1);
+            range(g, &m->token, 1);
             left--;
         }
     }
@@ -523,23 +529,44 @@ static int minor(struct gc *g, size_t need)
     return fit(g, need, true);
 }
 
+/* A collection, told to the process's tracer. */
+static __attribute__((noinline, cold)) int traced_part(struct gc *g, size_t need,
+                                                      bool is_minor)
+{
+    struct proc *p = g->p;
+    uint64_t reclaimed = vm.gc.words_reclaimed;
+    int result;
+
+    trace_gc(p, is_minor ? am_gc_minor_start : am_gc_major_start, need);
+    result = is_minor ? minor(g, need) : full(g, need);
+    if (result != 1 && p->trace & TF_GC)
+        trace_gc(p, is_minor ? am_gc_minor_end : am_gc_major_end,
+                 (size_t)(vm.gc.words_reclaimed - reclaimed));
+    return result;
+}
+
 static int collect(struct proc *p, size_t words, term *roots, size_t n,
                    bool all)
 {
     struct gc g = {.p = p, .roots = roots, .nroots = n};
     struct heap *h = &p->heap;
     int result = 1;
+    uint64_t began_ns = unlikely(vm.sysmon->watch_gc) ? os_mono_ns() : 0;
 
 #ifndef NDEBUG
     if (vm.stress_gc)
         heap_check(p);
 #endif
     if (!all && !h->want_full && h->gen_gcs < h->max_gen_gcs)
-        result = minor(&g, words);
+        result = unlikely(p->trace & TF_GC) ? traced_part(&g, words, true)
+                                            : minor(&g, words);
     if (result == 1)
-        result = full(&g, words);
+        result = unlikely(p->trace & TF_GC) ? traced_part(&g, words, false)
+                                            : full(&g, words);
     vm.gc.collections++;
     h->want_gc = false;
+    if (unlikely(vm.sysmon->watch_gc))
+        sysmon_collected(p, began_ns);
     assert(result < 0 || heap_free_words(h) >= words);
 #ifndef NDEBUG
     if (vm.stress_gc)

@@ -3,6 +3,7 @@
 #include "vm/atom.h"
 #include "vm/log.h"
 #include "vm/ops.h"
+#include "vm/trace.h"
 
 #include <errno.h>
 
@@ -64,6 +65,8 @@ bool heap_limit_allows(struct proc *p, size_t words)
         return true;
     if (p->flags & PF_MAX_HEAP_LOG)
         report(p, words);
+    if (p->trace & TF_GC)
+        trace_gc_limit(p);
     return !(p->flags & PF_MAX_HEAP_KILL);
 }
 

@@ -8,6 +8,7 @@
 #include "vm/node.h"
 #include "vm/ops.h"
 #include "vm/sched.h"
+#include "vm/trace.h"
 
 /* Sets no longer than this are searched along the list. */
 #define SET_SHORT 8
@@ -339,7 +340,7 @@ static void monitor_down(struct monitor *m, term reason)
         t[4] = object;
         t[5] = reason;
         frag->used = d.htop - frag->words;
-        msg_send_mbuf(p, frag, boxed_make(t));
+        msg_send_mbuf_from(p, frag, boxed_make(t), term_is_pid(m->id) ? m->id : am_system);
     }
     monitor_free(m);
 }
@@ -497,6 +498,22 @@ bool suspend_drop(struct proc *by, term pid)
 
 /* ---- the end ---- */
 
+/* getting_linked, getting_unlinked, to the tracer of what a link leads to. */
+void trace_tie(term of, term what, term other)
+{
+    if (term_is_local_pid(of)) {
+        struct proc *p = proc_find(of);
+
+        if (p && unlikely(p->trace & TF_PROCS))
+            trace_proc(p, what, other);
+    } else {
+        struct port *port = port_find(of);
+
+        if (port && unlikely(port->trace.flags & TF_PORTS))
+            trace_port(port, what, other, THE_NON_VALUE);
+    }
+}
+
 /* A link's other end learns that id ended. */
 static void link_fire(struct link_half *h, term id, term reason)
 {
@@ -506,12 +523,14 @@ static void link_fire(struct link_half *h, term id, term reason)
         reason = am_noproc;
     link_free(h);
     if (term_is_local_port(other)) {
+        trace_tie(other, am_getting_unlinked, id);
         port_exit_signal(other, id, reason, true);
     } else {
         struct proc *p = proc_find(other);
 
         if (p)
             proc_exit_signal(p, id, reason, true);
+        trace_tie(other, am_getting_unlinked, id);
     }
 }
 
@@ -588,5 +607,63 @@ term links_monitored_by(struct proc *p, term id)
     term *hp = heap_alloc(p, n * CONS_WORDS);
     for (struct snode *e = l->watchers; e; e = e->next)
         list = put_cons(&hp, monitor_of_target(e)->owner->id, list);
+    return list;
+}
+
+/* {Name, ...} in front of a list. */
+static term record(struct proc *p, const term *t, size_t n, term list)
+{
+    term *hp = heap_alloc(p, n + 1 + CONS_WORDS);
+
+    hp[0] = TUPLE_HEADER(n);
+    memcpy(hp + 1, t, n * sizeof *t);
+    t = hp;
+    hp += n + 1;
+    return put_cons(&hp, boxed_make(t), list);
+}
+
+term links_records(struct proc *p, term id)
+{
+    struct links *l = links_of(id, false);
+    term list = TERM_NIL;
+
+    for (struct snode *e = l ? l->links.first : NULL; e; e = e->next) {
+        bool port = term_is_local_port(id) || term_is_local_port(e->key[0]);
+        term t[] = {am_erl_link, port ? am_port : am_process, e->key[0], am_linked,
+                    small_make(0)};
+
+        list = record(p, t, 5, list);
+    }
+    return list;
+}
+
+static term monitor_record(struct proc *p, const struct monitor *m, term dir, term pid,
+                           term list)
+{
+    term *hp = heap_alloc(p, REF_WORDS);
+    term t[] = {am_erl_monitor, m->type, dir, ref_put(&hp, m->origin.key), pid,
+                m->name == THE_NON_VALUE ? TERM_NIL : m->name};
+
+    return record(p, t, 6, list);
+}
+
+term monitors_records(struct proc *p, term id)
+{
+    struct links *l = links_of(id, false);
+    term list = TERM_NIL;
+
+    if (!l)
+        return list;
+    for (struct snode *e = l->monitors.first; e; e = e->next) {
+        const struct monitor *m = (const struct monitor *)e;
+
+        list = monitor_record(p, m, am_origin, m->id == THE_NON_VALUE ? TERM_NIL : m->id,
+                              list);
+    }
+    for (struct snode *e = l->watchers; e; e = e->next) {
+        const struct monitor *m = monitor_of_target(e);
+
+        list = monitor_record(p, m, am_target, m->owner->id, list);
+    }
     return list;
 }

@@ -87,6 +87,8 @@ struct suspend {
 };
 
 void link_init(void);
+/* Tell the tracer of one end, a pid or port, what the other end did. */
+void trace_tie(term of, term what, term other);
 
 /* The links of a pid or port; made if create. NULL if it is gone. */
 struct links *links_of(term id, bool create);
@@ -116,6 +118,13 @@ void alias_add(struct proc *p, const uint64_t ref[2], enum alias_how how,
 bool alias_remove(struct proc *p, const uint64_t ref[2]);
 /* The process that a send to this reference is for; NULL. Spends a reply alias. */
 struct proc *alias_take(const uint64_t ref[2]);
+
+/*
+ * What OTP's tests look at: [{erl_link, Type, Pid, linked, Id}] and
+ * [{erl_monitor, Type, origin | target, Ref, Pid, Name}]. heap_alloc.
+ */
+term links_records(struct proc *p, term id);
+term monitors_records(struct proc *p, term id);
 
 /* Suspend counts. */
 struct suspend *suspend_find(struct proc *by, term pid);

@@ -73,8 +73,28 @@ static const struct {
     {am_bnot, 1, N_GUARD},
     {am_bsl, 2, N_GUARD},
     {am_bsr, 2, N_GUARD},
-    {am_get_tcw, 0, N_TRACE},
-    {am_set_tcw, 1, N_TRACE},
+};
+
+/* What only the trace flavour has: by name, how many arguments, what it needs. */
+enum {
+    IN_GUARD = 1,       /* allowed there */
+    CHANGES = 2,        /* not of MS_RECEIVE */
+    OF_CALL = 4,        /* nor of MS_SEND */
+};
+static const struct {
+    term name;
+    uint8_t min, max, action, needs;
+} actions[] = {
+    {am_is_seq_trace, 0, 0, MS_IS_SEQ_TRACE, IN_GUARD | CHANGES},
+    {am_get_seq_token, 0, 0, MS_GET_SEQ_TOKEN, IN_GUARD | CHANGES},
+    {am_set_seq_token, 2, 2, MS_SET_SEQ_TOKEN, CHANGES},
+    {am_process_dump, 0, 0, MS_PROCESS_DUMP, CHANGES},
+    {am_enable_trace, 1, 2, MS_ENABLE_TRACE, CHANGES},
+    {am_disable_trace, 1, 2, MS_DISABLE_TRACE, CHANGES},
+    {am_trace, 2, 3, MS_CHANGE_TRACE, CHANGES},
+    {am_caller, 0, 0, MS_CALLER, OF_CALL},
+    {am_caller_line, 0, 0, MS_CALLER_LINE, OF_CALL},
+    {am_silent, 1, 1, MS_SILENT, CHANGES},
 };
 
 /* Errors. */
@@ -320,9 +340,9 @@ static bool trace_form(struct compiler *c, term t, size_t arity)
     term f = *tuple_at(t, 1);
     const char *why = NULL;
 
-    if (c->ms->flavor != MS_TRACE)
+    if (!c->ms->trace)
         why = "' used in wrong dialect.";
-    else if (c->guard && f != am_is_seq_trace && f != am_get_seq_token)
+    else if (c->guard)
         why = "' called in guard context.";
     else if (tuple_arity(t) != arity + 1)
         why = "' called with wrong number of arguments.";
@@ -330,6 +350,66 @@ static bool trace_form(struct compiler *c, term t, size_t arity)
         return true;
     error(c, "Special form '", f, why);
     return false;
+}
+
+static void todo_action(struct wstack *s, enum ms_action what, term t)
+{
+    size_t n = tuple_arity(t) - 1;
+
+    todo(s, DO_WORD, what);
+    todo(s, DO_WORD, n);
+    todo(s, DO_OP, OP_ARG(X_ACTION, n));
+    todo_elements(s, t, 2, n + 1);
+}
+
+/* One of actions[]: true, errors noted. */
+static bool action(struct compiler *c, struct wstack *s, term t)
+{
+    size_t i = 0, n = tuple_arity(t) - 1, count = sizeof actions / sizeof *actions;
+    enum ms_flavor flavor = c->ms->flavor;
+    const char *why = NULL;
+    uint8_t needs;
+
+    while (i < count && actions[i].name != *tuple_at(t, 1))
+        i++;
+    if (i == count)
+        return false;
+    needs = actions[i].needs;
+    if (!c->ms->trace)
+        why = "' used in wrong dialect.";
+    else if ((needs & (CHANGES | OF_CALL) && flavor == MS_RECEIVE) ||
+             (needs & OF_CALL && flavor == MS_SEND))
+        why = "' not allow for this trace event.";
+    else if (c->guard && !(needs & IN_GUARD))
+        why = "' called in guard context.";
+    else if (n < actions[i].min || n > actions[i].max)
+        why = "' called with wrong number of arguments.";
+    if (why) {
+        error(c, "Special form '", actions[i].name, why);
+        emit_const(c, am_true);
+    } else {
+        todo_action(s, (enum ms_action)actions[i].action, t);
+    }
+    return true;
+}
+
+/* get_tcw/0 and set_tcw/1, which count as functions. */
+static bool control_word(struct compiler *c, struct wstack *s, term t)
+{
+    term f = *tuple_at(t, 1);
+    size_t n = tuple_arity(t) - 1;
+    char arity[60];
+
+    if (!(f == am_get_tcw && n == 0) && !(f == am_set_tcw && n == 1))
+        return false;
+    if (!c->ms->trace || (c->guard && f == am_set_tcw)) {
+        snprintf(arity, sizeof arity, "/%zu cannot be called in this context.", n);
+        error(c, "Function ", f, arity);
+        emit_const(c, am_true);
+    } else {
+        todo_action(s, f == am_get_tcw ? MS_GET_TCW : MS_SET_TCW, t);
+    }
+    return true;
 }
 
 static void compile_call(struct compiler *c, struct wstack *s,
@@ -408,33 +488,9 @@ static void compile_call(struct compiler *c, struct wstack *s,
             emit_const(c, am_true);
         }
         return;
-    case am_is_seq_trace:
-        trace_form(c, t, 0);
-        emit_const(c, am_false);
-        return;
-    case am_get_seq_token:
-        trace_form(c, t, 0);
-        emit_const(c, TERM_NIL);
-        return;
-    case am_caller:
-    case am_caller_line:
-        /* There is no call being traced: match_spec_test/3 is all there is. */
-        trace_form(c, t, 0);
-        emit_const(c, am_undefined);
-        return;
-    case am_silent:
-    case am_set_seq_token:
-    case am_process_dump:
-    case am_enable_trace:
-    case am_disable_trace:
-    case am_trace:
-        if (c->ms->flavor != MS_TRACE)
-            trace_form(c, t, n);
-        else
-            error(c, "Special form '", f, "' is not implemented.");
-        emit_const(c, am_true);
-        return;
     }
+    if (action(c, s, t) || control_word(c, s, t))
+        return;
 
     size_t i = 0, count = sizeof functions / sizeof *functions;
     while (i < count && (functions[i].name != f || functions[i].arity != n))
@@ -445,14 +501,6 @@ static void compile_call(struct compiler *c, struct wstack *s,
     if (i == count || (functions[i].native == N_GUARD && !fn)) {
         char arity[40];
         snprintf(arity, sizeof arity, "/%zu does_not_exist.", n);
-        error(c, "Function ", f, arity);
-        emit_const(c, am_true);
-        return;
-    }
-    if (functions[i].native == N_TRACE) {
-        char arity[60];
-        snprintf(arity, sizeof arity, "/%zu cannot be called in this context.",
-                 n);
         error(c, "Function ", f, arity);
         emit_const(c, am_true);
         return;
@@ -584,7 +632,7 @@ static void compile_list(struct compiler *c, term list)
             return;
         bool last = term_is_nil(cons_tail(list));
         emit(c, c->guard                              ? X_CHECK
-                : last && c->ms->flavor == MS_TABLE   ? X_RETURN
+                : last && !c->ms->trace               ? X_RETURN
                                                       : X_DROP);
         moved(c, 1, 0);
     }
@@ -598,7 +646,7 @@ static void compile_clause(struct compiler *c, size_t i, term clause)
 
     memset(c->bound, 0, ms->nvars);
     ms->start[i] = ms->ncode;
-    if (ms->flavor == MS_TRACE && !term_is_tuple(ms->heads[i])
+    if (ms->trace && !term_is_tuple(ms->heads[i])
         && !ms_is_variable(ms->heads[i]) && ms->heads[i] != am_Underscore)
         error(c, "Match head is invalid in this context.", THE_NON_VALUE, "");
     compile_head(c, ms->heads[i]);
@@ -607,7 +655,7 @@ static void compile_clause(struct compiler *c, size_t i, term clause)
     c->guard = false;
     if (c->failed && !c->errors)
         return;
-    if (ms->flavor == MS_TABLE && !term_is_cons(*tuple_at(clause, 3))) {
+    if (!ms->trace && !term_is_cons(*tuple_at(clause, 3))) {
         error(c, "Body clause does not return anything.", THE_NON_VALUE, "");
         return;
     }
@@ -644,7 +692,7 @@ static bool find_heads(struct compiler *c, size_t words)
             return false;
         }
         term head = *tuple_at(clause, 1);
-        if (ms->flavor == MS_TRACE && term_is_list(head)) {
+        if (ms->trace && term_is_list(head)) {
             int64_t n = list_length(head);
             if (n < 0) {
                 error(c, "Match expression part ", head,
@@ -681,10 +729,11 @@ struct ms *ms_compile(term spec, enum ms_flavor flavor, struct ms_errors *errors
     c.ms = ms;
     ms->res = (struct resource){.refc = 1, .free = ms_destroy, .type = &ms_destroy};
     ms->flavor = flavor;
+    ms->trace = flavor != MS_TABLE;
     ms->nclauses = (size_t)n;
     ms->heads = vm_alloc(ALLOC_ETS, ms->nclauses * sizeof *ms->heads);
     ms->start = vm_alloc(ALLOC_ETS, ms->nclauses * sizeof *ms->start);
-    size_t extra = flavor == MS_TRACE ? words + ms->nclauses : 0;
+    size_t extra = ms->trace ? words + ms->nclauses : 0;
     ms->block = vm_alloc(ALLOC_ETS, (words + extra + 1) * sizeof(term));
     struct dest d = {.htop = ms->block, .off = &ms->off};
     ms->spec = term_copy_all(&d, spec);

@@ -23,11 +23,18 @@
 #include "vm/binary.h"
 #include "vm/proc.h"
 
-enum ms_flavor { MS_TABLE, MS_TRACE };
+enum ms_flavor {
+    MS_TABLE,
+    MS_TRACE,       /* of calls */
+    MS_SEND,        /* of sends: no caller to be asked for */
+    MS_RECEIVE,     /* of messages that arrive: nothing that changes a process */
+    MS_TEST,        /* match_spec_test/3, as of calls: some actions only pretend */
+};
 
 struct ms {
     struct resource res;
     enum ms_flavor flavor;
+    bool trace;             /* all but MS_TABLE */
     term *block;            /* the specification, copied: constants */
     struct offheap off;
     term spec;
@@ -76,6 +83,7 @@ struct ms_run {
     struct heap heap;           /* scratch, in the shape guard BIFs want */
     struct ms_chunk *chunk;     /* the newest first; NULL: scratch is local */
     uint32_t flags;             /* trace: what the body asked for */
+    code_ptr caller;            /* trace: where the call returns to, or NULL */
     term local[MS_LOCAL];
     term scratch[MS_LOCAL];
 };
@@ -87,6 +95,19 @@ void ms_run_fini(struct ms_run *r);
  * or true.
  */
 bool ms_match(struct ms_run *r, term subject, term whole, term *value);
+
+/*
+ * What guards and bodies of the trace flavour can ask for and do: THE_NON_VALUE
+ * if it fails (matchspec_trace.c).
+ */
+enum ms_action {
+    MS_IS_SEQ_TRACE, MS_GET_SEQ_TOKEN, MS_SET_SEQ_TOKEN, MS_PROCESS_DUMP,
+    MS_ENABLE_TRACE, MS_DISABLE_TRACE, MS_CHANGE_TRACE, MS_CALLER, MS_CALLER_LINE,
+    MS_SILENT, MS_GET_TCW, MS_SET_TCW,
+};
+term ms_act(struct ms_run *r, enum ms_action what, const term *args, size_t n);
+/* Room for a value of the run. */
+term *ms_scratch(struct ms_run *r, size_t words);
 
 /* '$N' for some N. */
 bool ms_is_variable(term t);

@@ -41,6 +41,7 @@ enum op {
     X_MESSAGE,
     X_FLAG,         /* bits to set; pushes true */
     X_DISPLAY,
+    X_ACTION,       /* arity, enum ms_action */
     /* Between expressions. */
     X_BODY,         /* from here on failures give 'EXIT' */
     X_CHECK,        /* a guard: go on if it is true */
@@ -56,7 +57,6 @@ enum native {
     N_IS_FUNCTION, N_IS_RECORD, N_ELEMENT, N_HD, N_TL, N_NOT, N_XOR,
     N_GT, N_GE, N_LT, N_LE, N_EQ, N_EXACT_EQ, N_NE, N_EXACT_NE,
     N_GUARD,        /* not native: the guard BIF of the same name */
-    N_TRACE,        /* not here: only in the trace flavour */
 };
 
 /*

@@ -63,7 +63,7 @@ static void scratch_reset(struct ms_run *r)
     }
 }
 
-static term *scratch(struct ms_run *r, size_t words)
+term *ms_scratch(struct ms_run *r, size_t words)
 {
     if ((size_t)(r->heap.stop - r->heap.htop) < words)
         scratch_grow(r, words);
@@ -83,6 +83,7 @@ void ms_run_init(struct ms_run *r, const struct ms *ms, struct proc *p)
     r->stack = r->vars + ms->nvars;
     r->chunk = NULL;
     r->flags = 0;
+    r->caller = NULL;
     r->heap = (struct heap){.bin_vheap_limit = SIZE_MAX};
     scratch_use(r, r->scratch, MS_LOCAL);
 }
@@ -175,7 +176,6 @@ static term native(enum native f, const term *a)
     case N_EXACT_EQ: return bool_make(term_eq(a[0], a[1]));
     case N_EXACT_NE: return bool_make(!term_eq(a[0], a[1]));
     case N_GUARD:
-    case N_TRACE:
         break;
     }
     vm_bug("matchspec: native function %d", f);
@@ -269,7 +269,7 @@ static term run_clause(struct ms_run *r, size_t clause, term subject, term whole
             continue;
         case X_BINDINGS: {
             n = *pc++;
-            term *hp = scratch(r, n * CONS_WORDS);
+            term *hp = ms_scratch(r, n * CONS_WORDS);
             t = TERM_NIL;
             for (size_t i = n; i > 0; i--)
                 t = put_cons(&hp, r->vars[pc[i - 1]], t);
@@ -278,14 +278,14 @@ static term run_clause(struct ms_run *r, size_t clause, term subject, term whole
             continue;
         }
         case X_CONS: {
-            term *hp = scratch(r, CONS_WORDS);
+            term *hp = ms_scratch(r, CONS_WORDS);
             sp--;
             sp[-1] = put_cons(&hp, sp[-1], sp[0]);
             continue;
         }
         case X_TUPLE: {
             n = *pc++;
-            term *hp = scratch(r, n + 1);
+            term *hp = ms_scratch(r, n + 1);
             sp -= n;
             hp[0] = TUPLE_HEADER(n);
             memcpy(hp + 1, sp, n * sizeof *sp);
@@ -349,6 +349,11 @@ static term run_clause(struct ms_run *r, size_t clause, term subject, term whole
             sp[-1] = am_true;
             continue;
         }
+        case X_ACTION:
+            sp -= pc[0];
+            t = ms_act(r, (enum ms_action)pc[1], sp, pc[0]);
+            pc += 2;
+            break;
         case X_BODY:
             body = true;
             continue;
@@ -381,7 +386,7 @@ bool ms_match(struct ms_run *r, term subject, term whole, term *value)
     for (size_t i = 0; i < r->ms->nclauses; i++) {
         r->flags = 0;
         /* A trace head that is one variable stands for the argument list. */
-        bool all = r->ms->flavor == MS_TRACE && !term_is_tuple(r->ms->heads[i]);
+        bool all = r->ms->trace && !term_is_tuple(r->ms->heads[i]);
         term t = run_clause(r, i, all ? whole : subject, whole);
         if (t != THE_NON_VALUE) {
             *value = t;

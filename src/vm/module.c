@@ -9,6 +9,7 @@
 #include "vm/module.h"
 
 #include "bif/bif.h"
+#include "op/break.h"
 #include "op/code.h"
 #include "vm/atom.h"
 #include "vm/purge.h"
@@ -356,8 +357,11 @@ uint32_t code_frame(code_ptr pc, struct code **c)
     if (k->pc != pc) {
         struct code *found = code_find(pc);
         const struct frame_row *row = found ? code_row(found, pc) : NULL;
+        int ours = break_frame(pc + 1);
 
         *k = (struct kept_frame){pc, found, row ? row->frame : 0};
+        if (ours >= 0)
+            *k = (struct kept_frame){pc, NULL, (uint32_t)ours};
     }
     *c = k->code;
     return k->frame;
@@ -522,6 +526,7 @@ static void publish(struct code *c)
 /* Calls no longer arrive in c; who is in it stays there. */
 static void retract(struct code *c)
 {
+    break_forget(c);
     for (uint32_t i = 0; i < c->nexports; i++) {
         const struct code_export *x = &c->exports[i];
         struct export *e = export_find(c->module, x->f, x->arity);
@@ -552,6 +557,7 @@ void code_install(struct code *c)
     code_patch_natives(c);
     m->curr = c;
     publish(c);
+    trace_code_loaded(c);
 }
 
 void code_install_pending(struct code *c)

@@ -9,7 +9,9 @@
 #include "vm/ops.h"
 #include "vm/proc.h"
 #include "vm/sched.h"
+#include "vm/seqtrace.h"
 #include "vm/timer.h"
+#include "vm/trace.h"
 
 /*
  * Messages on the receiver's heap are roots of each of its collections, and
@@ -44,7 +46,8 @@ void msgq_clear(struct msgq *q)
     msgq_init(q);
 }
 
-static void enqueue(struct proc *to, struct mbuf *frag, term value)
+/* from: a pid, or the atom system. */
+static void enqueue(struct proc *to, struct mbuf *frag, term value, term from, term token)
 {
     struct msg *m;
 
@@ -56,17 +59,47 @@ static void enqueue(struct proc *to, struct mbuf *frag, term value)
     m->next = NULL;
     m->value = value;
     m->frag = frag;
-    m->token = TERM_NIL;
+    m->token = token;
     *to->msgq.last = m;
     to->msgq.last = &m->next;
     to->msgq.length++;
     to->msgq.on_heap += !frag && !term_is_imm(value);
+    if (unlikely(to->trace & TF_RECEIVE))
+        trace_receive(to, from, value);
     proc_wake(to);
 }
 
 void msg_send_mbuf(struct proc *to, struct mbuf *frag, term message)
 {
-    enqueue(to, frag, message);
+    enqueue(to, frag, message, am_system, am_undefined);
+}
+
+void msg_send_mbuf_from(struct proc *to, struct mbuf *frag, term message, term from)
+{
+    struct proc *p = seq_trace_sender(from);
+
+    if (unlikely(p != NULL)) {
+        msg_send_token(p, to, to->id, message);
+        mbuf_free(frag);
+    } else {
+        enqueue(to, frag, message, from, am_undefined);
+    }
+}
+
+void msg_send_token(struct proc *from, struct proc *to, term by, term message)
+{
+    size_t words = term_size(message) + term_size(from->seq_token);
+    struct mbuf *frag;
+    struct dest d;
+    term token;
+
+    seq_trace_sends(from, by, message);
+    frag = mbuf_new(words);
+    d = (struct dest){frag->words, &frag->off};
+    token = term_copy(&d, from->seq_token);
+    message = term_copy(&d, message);
+    frag->used = (size_t)(d.htop - frag->words);
+    enqueue(to, frag, message, from->id, token);
 }
 
 /* Is there room on the heap for a message, and may it lie there? */
@@ -93,18 +126,22 @@ void msg_build_send(struct msg_build *b, struct proc *to, term message)
         b->frag->used = (size_t)(b->d.htop - b->frag->words);
     else
         to->heap.htop = b->d.htop;
-    enqueue(to, b->frag, message);
+    enqueue(to, b->frag, message, am_system, am_undefined);
 }
 
 void msg_send_own(struct proc *to, term message)
 {
-    enqueue(to, NULL, message);
+    enqueue(to, NULL, message, am_system, am_undefined);
 }
 
 void msg_send(struct proc *from, struct proc *to, term message)
 {
     struct mbuf *frag = NULL;
 
+    if (from && unlikely(from->trace & TF_TOKEN)) {
+        msg_send_token(from, to, to->id, message);
+        return;
+    }
     if (!term_is_imm(message)) {
         size_t words = term_size(message);
         struct dest d;
@@ -128,7 +165,8 @@ void msg_send(struct proc *from, struct proc *to, term message)
             from->reds_left -= reds < SLICE_REDS ? (int32_t)reds : SLICE_REDS;
         }
     }
-    enqueue(to, frag, message);
+    enqueue(to, frag, message, from ? from->id : am_system,
+            from ? TERM_NIL : am_undefined);
 }
 
 /* ---- markers ---- */
@@ -222,7 +260,7 @@ term msg_peek(struct proc *p)
         /* What code has seen must be the process's own: it may collect. */
         heap_attach(p, m->frag);
         m->frag = NULL;
-        p->msgq.on_heap += !term_is_imm(m->value);
+        p->msgq.on_heap += msg_has_roots(m);
     }
     return m->value;
 }
@@ -238,9 +276,11 @@ void msg_remove(struct proc *p)
     if (q->marks)
         marks_removed(q->marks, m, at);
     q->length--;
-    q->on_heap -= !term_is_imm(m->value);
+    q->on_heap -= msg_has_roots(m);
     q->save = &q->first;
     assert(!m->frag);
+    if (unlikely(!term_is_nil(m->token) || p->trace & TF_TOKEN))
+        seq_trace_received(p, m->token, m->value);
     vm_free(m);
     recv_timer_cancel(p);
 }
@@ -306,3 +346,10 @@ void recv_timer_cancel(struct proc *p)
         timer_cancel(p->timer);
 }
 
+void msg_timeout(struct proc *p)
+{
+    recv_timer_cancel(p);
+    msg_rewind(p);
+    if (unlikely(p->trace & TF_RECEIVE))
+        trace_receive(p, am_clock_service, am_timeout);
+}

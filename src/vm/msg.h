@@ -15,15 +15,20 @@ struct msg {
     struct msg *next;
     term value;             /* THE_NON_VALUE: undecodable, skip */
     struct mbuf *frag;      /* owned until the message is received */
-    term token;             /* sequential trace token, or nil */
+    term token;             /* seqtrace.h */
 };
+/* Without a fragment: does a collection have to know it? */
+static inline bool msg_has_roots(const struct msg *m)
+{
+    return !term_is_imm(m->value) || !term_is_imm(m->token);
+}
 
 struct msgq {
     struct msg *first;
     struct msg **last;      /* where the next one is linked */
     struct msg **save;      /* the link to the message to look at next */
     size_t length;
-    size_t on_heap;         /* messages with a boxed or list value, no frag */
+    size_t on_heap;         /* messages without frag that msg_has_roots() */
     struct recv_marks *marks;   /* NULL until one is reserved */
 };
 
@@ -37,6 +42,10 @@ void msgq_clear(struct msgq *q);    /* frees everything */
 void msg_send(struct proc *from, struct proc *to, term message);
 /* The same for a term that the caller built in a fragment; takes it. */
 void msg_send_mbuf(struct proc *to, struct mbuf *frag, term message);
+/* from has a token, which goes along; by: what the message was sent to. */
+void msg_send_token(struct proc *from, struct proc *to, term by, term message);
+/* ... for a signal of the process or port `from`. */
+void msg_send_mbuf_from(struct proc *to, struct mbuf *frag, term message, term from);
 
 /*
  * A message that is built where it is to lie. Between begin and send nothing
@@ -65,6 +74,7 @@ void msg_rewind(struct proc *p);    /* save = first: a receive begins anew */
  */
 int recv_wait_until(struct proc *p, term timeout);
 void recv_timer_cancel(struct proc *p);     /* clears PF_TIMEOUT too */
+void msg_timeout(struct proc *p);           /* the time is over: the receive ends */
 
 /*
  * Receive markers: where the queue ended when a reference was made, so that a

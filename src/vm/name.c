@@ -4,6 +4,7 @@
 #include "io/port.h"
 #include "vm/atom.h"
 #include "vm/names.h"
+#include "vm/trace.h"
 
 struct name_table {
     size_t n, mask;
@@ -63,6 +64,22 @@ static term *name_of(term id)
     return NULL;
 }
 
+/* register or unregister, to the tracer of what has the name. */
+static void tell(term what, term id, term name)
+{
+    if (term_is_local_pid(id)) {
+        struct proc *p = proc_find_any(id);
+
+        if (p && unlikely(p->trace & TF_PROCS))
+            trace_proc(p, what, name);
+    } else {
+        struct port *port = port_find(id);
+
+        if (port && unlikely(port->trace.flags & TF_PORTS))
+            trace_port(port, what, name, THE_NON_VALUE);
+    }
+}
+
 bool name_register(term name, term id)
 {
     struct name_table *t = vm.names;
@@ -81,6 +98,7 @@ bool name_register(term name, term id)
     e->id = id;
     t->n++;
     *own = name;
+    tell(am_register, id, name);
     return true;
 }
 
@@ -98,6 +116,7 @@ bool name_unregister(term name)
               : name_of(e->id);
     if (own)
         *own = THE_NON_VALUE;
+    tell(am_unregister, e->id, name);
     hole = i = e - t->slot;
     for (;;) {
         i = (i + 1) & t->mask;

@@ -18,6 +18,7 @@
 #include "vm/renew.h"
 #include "vm/roots.h"
 #include "vm/sched.h"
+#include "vm/seqtrace.h"
 #include "vm/timer.h"
 
 #include "bif/info.h"
@@ -25,7 +26,9 @@
 #include "op/code.h"
 #include "os/os.h"
 #include "vm/ets.h"
+#include "vm/msg.h"
 #include "vm/node.h"
+#include "vm/trace.h"
 
 /* OTP's default, system_info(process_limit). */
 #define PROC_LIMIT 262144
@@ -133,6 +136,18 @@ static void table_add(struct proc_table *t, struct proc *p)
     t->count++;
 }
 
+uint32_t proc_next_number(bool set, uint32_t n)
+{
+    struct proc_table *t = vm.procs;
+    const uint64_t mask = ((uint64_t)1 << PID_NUMBER_BITS) - 1;
+
+    if (set)
+        t->next = (t->next & ~mask) | (n & mask);
+    while (t->slot[t->next & t->mask])
+        t->next++;
+    return (uint32_t)(t->next & mask);
+}
+
 void proc_skip_pids(uint64_t n)
 {
     vm.procs->next += n;
@@ -164,6 +179,26 @@ static term copy_in(struct proc *p, term t)
     return copy;
 }
 
+/* Something of p or its parent is traced. */
+static __attribute__((noinline, cold)) void tell_spawn(struct proc *p, struct proc *parent,
+                                                      term m, term f, term args,
+                                                      const struct spawn_opts *opts)
+{
+    trace_inherit(p, parent, opts->link);
+    if (parent && parent->trace & TF_TOKEN)
+        seq_trace_spawned(p, parent, opts->monitor_ref, m, f, args, opts->list, opts->tag);
+    if (parent && parent->trace & TF_PROCS) {
+        trace_spawn(parent, am_spawn, p->id, m, f, args);
+        if (opts->link && parent->trace & TF_PROCS)
+            trace_proc(parent, am_link, p->id);
+    }
+    if (p->trace & TF_PROCS) {
+        trace_spawn(p, am_spawned, p->parent, m, f, args);
+        if (opts->link && p->trace & TF_PROCS)
+            trace_proc(p, am_getting_linked, p->parent);
+    }
+}
+
 term proc_spawn(struct proc *parent, term m, term f, term args,
                 struct spawn_opts *opts, term *error)
 {
@@ -193,6 +228,7 @@ term proc_spawn(struct proc *parent, term m, term f, term args,
     }
 
     p->flags = opts->flags;
+    p->bound = opts->bound;
     p->prio = opts->prio;
     p->arg = p->arg_def;
     p->arg_size = sizeof p->arg_def / sizeof *p->arg_def;
@@ -205,7 +241,6 @@ term proc_spawn(struct proc *parent, term m, term f, term args,
     p->error_handler = am_error_handler;
     p->name = THE_NON_VALUE;
     p->initial_call = TERM_NIL;
-    p->current_m = p->current_f = THE_NON_VALUE;
     p->init_m = m;
     p->init_f = f;
     p->init_arity = (uint32_t)list_length(args);
@@ -223,6 +258,8 @@ term proc_spawn(struct proc *parent, term m, term f, term args,
     p->pc = code_apply_stub;
     *--p->heap.stop = (term)(uintptr_t)code_exit_stub;
 
+    if (unlikely(vm.trace->new_procs.flags || (parent && parent->trace)))
+        tell_spawn(p, parent, m, f, args, opts);
     if (opts->link)
         link_add(parent->id, p->id);
     if (opts->monitor) {
@@ -273,13 +310,16 @@ void proc_exit_signal(struct proc *to, term from, term reason, bool from_link)
         term message = put_tuple3(&d.htop, am_EXIT, f, r);
 
         frag->used = d.htop - frag->words;
-        msg_send_mbuf(to, frag, message);
+        msg_send_mbuf_from(to, frag, message, from);
         return;
     }
     if (reason == am_normal && to->id != from)
         return;
     to->exit_reason = kill ? am_killed : term_copy_to(to, reason);
     to->flags |= PF_KILLED;
+    /* Who is more urgent than it need not wait for its end. */
+    if (vm.sched->p && to->state == PROC_WAITING && vm.sched->p->prio < to->prio)
+        to->prio = vm.sched->p->prio;
     if (to == vm.sched->p) {
         /* It dies at the next function entry, if its BIF does not see it. */
         if (to->reds_left > 0)
@@ -325,6 +365,8 @@ static void proc_free(struct proc *p)
     if (p->arg != p->arg_def)
         vm_free(p->arg);
     vm_free(p->exit_work);
+    if (p->traced)
+        trace_proc_free(p);
     p->state = PROC_FREE;
     vm_free(p);
 }
@@ -354,6 +396,8 @@ bool proc_exit_continue(struct proc *p, int32_t *reds)
         if (p->flags & PF_SYSTEM)
             system_process_died(p);
         recv_timer_cancel(p);
+        if (unlikely(p->trace & TF_PROCS))
+            trace_proc(p, am_exit, p->exit_reason);
     }
     while (*reds > 0) {
         switch (w->step) {
@@ -380,13 +424,20 @@ bool proc_exit_continue(struct proc *p, int32_t *reds)
             break;
         case EXIT_LINKS:
             if (p->links) {
-                if (!links_exit(p->links, p->id, p->name, p->exit_reason, reds))
+                bool done;
+
+                vm.trace->exiting = term_is_nil(p->seq_token) ? NULL : p;
+                done = links_exit(p->links, p->id, p->name, p->exit_reason, reds);
+                vm.trace->exiting = NULL;
+                if (!done)
                     break;
                 p->links = NULL;
             }
             w->step = EXIT_FREE;
             break;
         case EXIT_FREE:
+            if (unlikely(p->trace & TF_EXITING))
+                trace_running(p, am_out_exited);
             proc_free(p);
             return true;
         }

@@ -86,8 +86,11 @@ struct proc {
 
     term id;                        /* its pid */
     uint32_t flags;                 /* enum proc_flags */
+    uint32_t trace;                 /* enum trace_flag in effect: vm/trace.h */
+    struct traced *traced;          /* the rest of it, or NULL */
     enum proc_state state;
     enum proc_prio prio;
+    uint32_t low_skips;             /* PRIO_LOW: turns passed by */
     struct proc *run_next;          /* run queue */
 
     term *arg;                      /* saved x registers */
@@ -123,8 +126,7 @@ struct proc {
     uint32_t slot;                  /* index in the table */
     uint32_t save_calls, monitor_nodes, bound;  /* process_flag/2's, only kept */
     void (*on_exit)(struct proc *p);
-    term current_m, current_f;      /* BIF being run, for process_info */
-    uint32_t current_arity;
+    const struct export *current;   /* the BIF that gave up its slice, or NULL */
 };
 
 /* The process of a pid of this node, NULL if there is none or it is exiting. */
@@ -138,6 +140,8 @@ void proc_init(void);
 size_t proc_limit(void);
 /* erl's +P: a power of two up to PROC_LIMIT_MAX. */
 void proc_set_limit(size_t n);
+/* The number of the next pid: set it to n or what is free after it, or ask only. */
+uint32_t proc_next_number(bool set, uint32_t n);
 /* Visit all, in table order: start with *i = 0; NULL at the end. */
 struct proc *proc_next(size_t *i);
 
@@ -151,6 +155,8 @@ struct spawn_opts {
     term monitor_ref;               /* out: when monitor */
     term monitor_opts;              /* [] or [{alias,_}...] checked before */
     size_t min_bin_vheap;           /* words; 0: the VM's own minimum */
+    uint32_t bound;                 /* to a scheduler: only kept */
+    term list, tag;                 /* the options and the reply's tag, for seq_trace */
 };
 /*
  * A process that will call m:f with the elements of the proper list args.

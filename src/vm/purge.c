@@ -9,6 +9,7 @@
  */
 #include "vm/purge.h"
 
+#include "op/break.h"
 #include "vm/atom.h"
 #include "vm/binary.h"
 #include "vm/gc.h"
@@ -56,7 +57,10 @@ static bool uses_code(const struct proc *p, const struct code *old)
         if (sp >= p->heap.hend)
             return false;
         /* The address after a call may be the first of another row. */
-        pc = (uintptr_t)*sp++ - 1;
+        pc = (uintptr_t)*sp++;
+        if (break_frame((code_ptr)pc) >= 0)
+            sp += break_frame((code_ptr)pc);
+        pc--;
         if (in_code(old, pc))
             return true;
     }

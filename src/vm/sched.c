@@ -10,18 +10,21 @@
 
 #include "io/io.h"
 #include "io/port.h"
+#include "op/break.h"
 #include "os/os.h"
 #include "vm/atom.h"
 #include "vm/gc.h"
 #include "vm/heaplimit.h"
 #include "vm/log.h"
 #include "vm/profile.h"
+#include "vm/sysmon.h"
 #include "vm/timer.h"
+#include "vm/trace.h"
 
 #define LOOK_REDS (2 * SLICE_REDS)
 #define LOOK_SLICES 64
 #define LOOKS_PER_WAIT 4
-/* PRIO_LOW runs after so many slices of PRIO_NORMAL: OTP's figure. */
+/* A process of PRIO_LOW runs when its turn has come so often: OTP's figure. */
 #define LOW_SKIPS 8
 
 void sched_init(void)
@@ -33,16 +36,25 @@ void sched_init(void)
     vm.sched = s;
 }
 
-void sched_enqueue(struct proc *p)
+static void append(struct runq *q, struct proc *p)
 {
-    struct runq *q = &vm.sched->runq[p->prio];
-
-    if (p->state != PROC_EXITING)
-        p->state = PROC_RUNNABLE;
     p->run_next = NULL;
     *q->last = p;
     q->last = &p->run_next;
     q->length++;
+}
+
+void sched_enqueue(struct proc *p)
+{
+    /* Low and normal ones share a queue: next_proc(). */
+    struct runq *q = &vm.sched->runq[p->prio == PRIO_LOW ? PRIO_NORMAL : p->prio];
+
+    if (unlikely(vm.sysmon->profile & PROFILE_PROCS) &&
+        (p->state == PROC_WAITING || p->state == PROC_RUNNABLE))
+        sysmon_profile_proc(p, am_active);
+    if (p->state != PROC_EXITING)
+        p->state = PROC_RUNNABLE;
+    append(q, p);
 }
 
 static struct proc *dequeue(struct runq *q)
@@ -64,12 +76,17 @@ static struct proc *next_proc(struct sched *s)
         return dequeue(&q[PRIO_MAX]);
     if (q[PRIO_HIGH].first)
         return dequeue(&q[PRIO_HIGH]);
-    if (q[PRIO_LOW].first &&
-        (!q[PRIO_NORMAL].first || ++s->low_skips >= LOW_SKIPS)) {
-        s->low_skips = 0;
-        return dequeue(&q[PRIO_LOW]);
+    /* A low one is passed by seven times of eight, as in OTP: a share for each. */
+    while (q[PRIO_NORMAL].first) {
+        struct proc *p = dequeue(&q[PRIO_NORMAL]);
+
+        if (likely(p->prio != PRIO_LOW) || ++p->low_skips >= LOW_SKIPS) {
+            p->low_skips = 0;
+            return p;
+        }
+        append(&q[PRIO_NORMAL], p);
     }
-    return q[PRIO_NORMAL].first ? dequeue(&q[PRIO_NORMAL]) : NULL;
+    return NULL;
 }
 
 /* A slice of p's exit. Returns the reductions it cost; p may be gone. */
@@ -77,8 +94,11 @@ static int32_t run_exit(struct proc *p)
 {
     int32_t reds = vm.slice_reds > 100 ? vm.slice_reds : 100, before = reds;
 
-    if (!proc_exit_continue(p, &reds))
+    if (!proc_exit_continue(p, &reds)) {
+        if (unlikely(p->trace & TF_EXITING))
+            trace_running(p, am_out_exiting);
         sched_enqueue(p);
+    }
     return before - reds;
 }
 
@@ -101,14 +121,30 @@ static void hibernate(struct proc *p)
     }
 }
 
+/* p begins a slice, or has ended one. */
+static void trace_switch(struct proc *p, bool in)
+{
+    if (in)
+        trace_check(p);
+    if (p->traced->timed)
+        break_time_switch(p, in);
+    if (p->trace & (TF_RUNNING | TF_RUNNING_PROCS))
+        trace_running(p, in ? am_in : am_out);
+}
+
 /* A slice of p. Returns the reductions it cost; p may be gone. */
 static int32_t run(struct sched *s, struct proc *p)
 {
     enum run_end end;
     int32_t spent, slice;
 
-    if (p->state == PROC_EXITING || (p->flags & PF_KILLED))
+    if (p->state == PROC_EXITING || (p->flags & PF_KILLED)) {
+        if (unlikely(p->trace & TF_EXITING)) {
+            p->state = PROC_EXITING;
+            trace_running(p, am_in_exiting);
+        }
         return run_exit(p);
+    }
     if (p->flags & PF_SUSPENDED) {
         p->state = PROC_WAITING;
         p->flags |= PF_ACTIVE;
@@ -119,12 +155,21 @@ static int32_t run(struct sched *s, struct proc *p)
     slice = profile_is_on() ? profile_slice(vm.slice_reds) : vm.slice_reds;
     p->reds_left = slice;
     s->context_switches++;
+    if (unlikely(p->traced != NULL))
+        trace_switch(p, true);
+    p->current = NULL;
+    code_ptr in = p->pc;
+    uint64_t began_ns = unlikely(vm.sysmon->long_schedule_ms) ? os_mono_ns() : 0;
     end = code_run(s, p);
     s->p = NULL;
     if (profile_is_on())
         profile_look(p, end != RUN_EXIT);
+    if (unlikely(began_ns))
+        sysmon_ran(p, in, began_ns);
     spent = slice - p->reds_left;
     p->reductions += spent > 0 ? (uint32_t)spent : 0;
+    if (unlikely(p->traced != NULL) && (end != RUN_EXIT || p->flags & PF_HIBERNATED))
+        trace_switch(p, false);
 
     switch (end) {
     case RUN_YIELD:
@@ -132,6 +177,8 @@ static int32_t run(struct sched *s, struct proc *p)
         break;
     case RUN_WAIT:
         p->state = PROC_WAITING;
+        if (unlikely(vm.sysmon->profile & PROFILE_PROCS))
+            sysmon_profile_proc(p, am_inactive);
         if (p->flags & PF_KILLED)
             sched_enqueue(p);
         break;

@@ -44,7 +44,6 @@ struct sched {
         struct proc *first, **last;
         size_t length;
     } runq[PRIOS];
-    uint32_t low_skips;         /* PRIO_LOW runs once in 8 normal slices */
     bool halt;                  /* leave sched_run() */
     bool pause;                 /* the same, to be called again */
     int halt_status;

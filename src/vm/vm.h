@@ -75,6 +75,9 @@ struct vm {
     struct node_table *nodes;           /* node.h */
     struct ets *ets;                    /* ets.h */
     struct persistent *persistent;      /* persistent_term */
+    struct trace *trace;                /* trace.h */
+    struct sysmon *sysmon;              /* sysmon.h */
+    struct breaks *breaks;              /* op/break.h */
     struct port_table *ports;           /* io/port.h */
     struct nif_state *nifs;             /* io/nif.h */
     struct info *info;                  /* bif/info.c: flags, arguments */

@@ -1,0 +1,115 @@
+/*
+ * dirty.c - what OTP's tests order a dirty scheduler to do.
+ *
+ * There is one scheduler, and it does dirty work too: what would keep a dirty
+ * one busy waits here, and answers no messages meanwhile.
+ */
+#include "bif/bif.h"
+#include "bif/build.h"
+#include "vm/big.h"
+#include "vm/msg.h"
+#include "vm/names.h"
+#include "vm/ops.h"
+
+#define COPIES 1000
+#define READY_WAIT_MS 6000
+
+/* {Tag, Self} to a pid or name. */
+static void tell(struct proc *p, term to, term tag)
+{
+    struct proc *q = proc_find(term_is_atom(to) ? name_whereis(to) : to);
+
+    if (q)
+        msg_send(p, q, build_tuple2(p, tag, p->id));
+}
+
+/* For so many milliseconds, or for ever; true: it is over. */
+static bool waited(struct proc *p, term ms)
+{
+    if (p->flags & PF_TIMEOUT || ms == small_make(0)) {
+        recv_timer_cancel(p);
+        return true;
+    }
+    recv_wait_until(p, ms);
+    return false;
+}
+
+static term copies(struct proc *p, term t)
+{
+    term list = TERM_NIL;
+
+    for (int i = 0; i < COPIES; i++) {
+        struct dest d = {heap_alloc(p, term_size_all(t) + CONS_WORDS), &p->heap.off};
+
+        list = put_cons(&d.htop, term_copy_all(&d, t), list);
+    }
+    return list;
+}
+
+/* An order that waits is run again, as another one. */
+static term dirty(struct proc *p, term kind, term *order, term how)
+{
+    uint64_t n;
+
+    switch (*order) {
+    case am_scheduler:
+        return how == am_type ? kind : bif_badarg(p);
+    case am_error:
+        return bif_error(p, how == am_notsup || how == am_undef || how == am_badarith ||
+                                    how == am_noproc || how == am_system_limit
+                                ? how
+                                : am_badarg);
+    case am_copy:
+        return copies(p, how);
+    case am_send:
+        tell(p, how, am_ok);
+        return am_ok;
+    case am_wait:
+        if (!term_to_uint64(how, &n) || n > UINT32_MAX)
+            return bif_badarg(p);
+        return waited(p, how) ? am_ok : bif_wait(p);
+    case am_reschedule:
+        return term_to_uint64(how, &n) && n % 2 == 0 ? am_ok : bif_badarg(p);
+    case am_ready_wait6_done:
+        tell(p, how, am_ready);
+        *order = am_done;
+        /* Fall through. */
+    case am_done:
+        if (!waited(p, small_make(READY_WAIT_MS)))
+            return bif_wait(p);
+        tell(p, how, am_done);
+        return am_ok;
+    case am_alive_waitexiting:
+        tell(p, how, am_alive);
+        *order = am_exiting;
+        /* Fall through. */
+    case am_exiting:
+        return bif_wait(p);
+    default:
+        return bif_badarg(p);
+    }
+}
+
+BIF(erts_debug, dirty_cpu, 2)
+{
+    return dirty(p, am_dirty_cpu, &arg[0], arg[1]);
+}
+
+BIF(erts_debug, dirty_io, 2)
+{
+    return dirty(p, am_dirty_io, &arg[0], arg[1]);
+}
+
+BIF(erts_debug, dirty, 3)
+{
+    term kind = arg[0];
+
+    if (kind == am_normal)
+        return dirty(p, kind, &arg[1], arg[2]);
+    if (kind != am_dirty_cpu && kind != am_dirty_io)
+        return bif_badarg(p);
+    return bif_trap(p,
+                    kind == am_dirty_io ? EXP("erts_debug", "dirty_io", 2)
+                                        : EXP("erts_debug", "dirty_cpu", 2),
+                    arg + 1, 2);
+}
