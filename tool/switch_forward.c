@@ -43,7 +43,9 @@ struct link {
     struct link *next, **prev;
     int fd;
     struct tcp_pcb *pcb;        /* NULL: gone, or not connected yet */
-    bool connected, again;      /* again: to be looked at in forward_work() */
+    bool connected;
+    bool again;                 /* in the list of those to be looked at */
+    struct link *again_next;
     bool host_eof, guest_eof, shut_host;
     bool broken;                /* the instance refused, or reset it */
     bool unwatched;             /* nothing more comes from the host */
@@ -52,9 +54,20 @@ struct link {
     uint32_t events;
 };
 
-static uint64_t again_ns;       /* when to try again; 0: nobody waits */
+static uint64_t again_ns;       /* when to dial again; 0: nobody waits */
+static struct link *again;
 static struct forward **forwards;
 static size_t forwards_n;
+
+/* lwIP is in the middle of something: look at it at the end of the round. */
+static void look_again(struct link *l)
+{
+    if (l->again)
+        return;
+    l->again = true;
+    l->again_next = again;
+    again = l;
+}
 
 /* ---- an end ---- */
 
@@ -164,8 +177,7 @@ static err_t on_recv(void *arg, struct tcp_pcb *pcb, struct pbuf *p, err_t err)
         if (l->host_eof)
             forget_pcb(l);      /* lwIP frees it some time, telling nobody */
     }
-    /* To the host at the end of the round, when lwIP is done with the pcb. */
-    l->again = true;
+    look_again(l);
     return ERR_OK;
 }
 
@@ -206,9 +218,7 @@ static bool read_host(struct link *l)
 
 static err_t on_sent(void *arg, struct tcp_pcb *pcb, u16_t n)
 {
-    struct link *l = arg;
-
-    l->again = true;
+    look_again(arg);
     return ERR_OK;
 }
 
@@ -228,7 +238,7 @@ static void on_error(void *arg, err_t err)
         l->guest_eof = l->host_eof = true;
     else
         l->broken = true;
-    l->again = true;
+    look_again(l);
 }
 
 static err_t on_connected(void *arg, struct tcp_pcb *pcb, err_t err)
@@ -238,7 +248,7 @@ static err_t on_connected(void *arg, struct tcp_pcb *pcb, err_t err)
     l->connected = true;
     l->forward->answered = true;
     tcp_nagle_disable(pcb);
-    l->again = true;
+    look_again(l);
     return ERR_OK;
 }
 
@@ -350,26 +360,33 @@ void forward_free(struct forward *f)
     free_later(f);
 }
 
-void forward_work(void)
+static void dial_again(void)
 {
-    bool dial_again = again_ns && now_ns() >= again_ns;
-
-    if (dial_again)
-        again_ns = 0;
+    again_ns = 0;
     for (size_t i = 0; i < forwards_n; i++) {
         for (struct link *l = forwards[i]->links, *next; l; l = next) {
             next = l->next;
-            if (l->broken) {
-                link_end(l, true);
-            } else if (!l->pcb && !l->connected) {
-                if (dial_again)
-                    dial(l);
-            } else if (l->again) {
-                l->again = false;
-                if (!write_pending(l) && !read_host(l))
-                    watch(l);
-            }
+            if (!l->pcb && !l->connected && !l->broken)
+                dial(l);
         }
+    }
+}
+
+void forward_work(void)
+{
+    if (again_ns && now_ns() >= again_ns)
+        dial_again();
+    while (again) {
+        struct link *l = again;
+
+        again = l->again_next;
+        l->again = false;
+        if (!l->source.ready)
+            continue;           /* it ended in this round */
+        if (l->broken)
+            link_end(l, true);
+        else if (l->connected && !write_pending(l) && !read_host(l))
+            watch(l);
     }
 }
 

@@ -176,13 +176,26 @@ static bool honest(const struct port *p, const uint8_t *f, size_t n)
     return type == 0x86dd;
 }
 
+static struct port *port_by_ip(const uint8_t *ip)
+{
+    unsigned number = (unsigned)ip[2] << 8 | ip[3];
+
+    return memcmp(ip, gateway_ip, 2) == 0 && number < ports_room ? ports[number] : NULL;
+}
+
 static void forward_frame(struct port *p, const uint8_t *f, size_t n)
 {
     struct port *to;
 
     if (p->dumps)
         dump_frame(p, f, n);
-    if (f[0] & 1) {
+    if (f[0] & 1 && f[12] == 0x08 && f[13] == 0x06) {
+        /* Who has an address is known: a question is only for him. */
+        if (memcmp(f + 38, gateway_ip, 4) == 0)
+            gateway_frame(f, n);
+        else if ((to = port_by_ip(f + 38)) && to != p)
+            deliver(to, f, n);
+    } else if (f[0] & 1) {
         to_all(p, f, n);
         gateway_frame(f, n);
     } else if (memcmp(f, gateway_mac, 6) == 0) {
