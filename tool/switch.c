@@ -13,6 +13,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -21,9 +22,11 @@
 
 #define IDLE_SECONDS 5          /* without a port, until it ends */
 #define EVENTS 64
+enum { LISTENER_FD = 3, LOCK_FD };
 
 static int poll_fd;
-static int listener;
+static int listener, lock;      /* lock: that of switch_client.c */
+static const char *socket_path;
 
 uint64_t now_ns(void)
 {
@@ -116,21 +119,14 @@ static void on_listener(struct source *s, uint32_t events)
 /* Nobody connects while we hold the lock, unless he did before. */
 static void end_unless_asked(void)
 {
-    char *path = registry_path(SWITCH_FILES, "lock");
-    int lock = open(path, O_RDWR | O_CLOEXEC);
-
-    free(path);
-    if (lock < 0 || flock(lock, LOCK_EX | LOCK_NB) < 0) {
-        if (lock >= 0)
-            close(lock);
+    if (flock(lock, LOCK_EX | LOCK_NB) < 0)
         return;
-    }
     on_listener(NULL, 0);
     if (ports_open() == 0) {
-        unlink(registry_path(SWITCH_FILES, "socket"));
+        unlink(socket_path);
         exit(0);
     }
-    close(lock);
+    flock(lock, LOCK_UN);
 }
 
 static int shorter(int a, int b)
@@ -154,6 +150,7 @@ static _Noreturn void serve(void)
     port_faults(getenv("KINDLING_FAULTS"));
     gateway_start();
     names_start();
+    switch_confine();
     for (;;) {
         int ms = more ? 0 : shorter(gateway_wait_ms(), forward_wait_ms()), n;
         struct epoll_event event[EVENTS];
@@ -198,24 +195,29 @@ pid_t switch_fork(int fd)
     }
     /* Nothing of the one that happened to start it: it outlives him. */
     setsid();
-    sigemptyset(&none);
-    sigprocmask(SIG_SETMASK, &none, NULL);
-    listener = fcntl(fd, F_DUPFD_CLOEXEC, 3);
-    null = open("/dev/null", O_RDWR | O_CLOEXEC);
-    if (listener < 0 || null < 0)
-        _exit(EXIT_TOOL);
-    dup2(null, 0);
-    dup2(out, 1);
-    dup2(out, 2);
-    for (int i = 3; i < 1024; i++)
-        if (i != listener)
-            close(i);
-    if (chdir("/") < 0)
-        _exit(EXIT_TOOL);
-    prctl(PR_SET_NAME, "kindling-switch", 0, 0, 0);
     if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
         files.rlim_cur = files.rlim_max;
         setrlimit(RLIMIT_NOFILE, &files);
     }
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+    socket_path = registry_path(SWITCH_FILES, "socket");
+    lock = open(registry_path(SWITCH_FILES, "lock"), O_RDWR);
+    null = open("/dev/null", O_RDWR);
+    listener = fcntl(fd, F_DUPFD, LOCK_FD + 1);
+    lock = fcntl(lock, F_DUPFD, LOCK_FD + 1);
+    if (listener < 0 || lock < 0 || null < 0)
+        _exit(EXIT_TOOL);
+    dup2(null, 0);
+    dup2(out, 1);
+    dup2(out, 2);
+    listener = dup2(listener, LISTENER_FD);
+    lock = dup2(lock, LOCK_FD);
+    if (syscall(SYS_close_range, LOCK_FD + 1, ~0u, 0) < 0)
+        for (int i = LOCK_FD + 1; i < 1024; i++)
+            close(i);
+    if (chdir("/") < 0)
+        _exit(EXIT_TOOL);
+    prctl(PR_SET_NAME, "kindling-switch", 0, 0, 0);
     serve();
 }

@@ -114,6 +114,9 @@ void forward_free(struct forward *f);
 void forward_work(void);
 int forward_wait_ms(void);
 
+/* switch_confine.c */
+void switch_confine(void);
+
 /* switch_names.c: queries to the gateway go on to the host's resolver */
 void names_start(void);
 

@@ -3,7 +3,7 @@
 # The switch (switch_*.c) speaks by lwIP, as instances do.
 TOOL_LWIP := $(patsubst %.c,build/host/dep/lwip/%.o,$(LWIP_SRC)) build/host/src/net/lwip/ticks.o
 TOOL_OBJ := $(TOOL_LWIP) $(patsubst tool/%.c,build/host/tool/%.o,$(wildcard tool/*.c)) \
-    $(addprefix build/host/tender/,elfimage.o host.o report.o)
+    $(addprefix build/host/tender/,elfimage.o host.o report.o seccomp.o)
 
 ## kindling    bin/kindling, bin/tender, bin/ling.elf: build and run images
 kindling: bin/kindling bin/tender bin/ling.elf bin/kindling.beam
