@@ -104,7 +104,7 @@ BIF(erts_debug, dirty, 3)
 {
     term kind = arg[0];
 
-    if (kind == am_normal)
+    if (kind == am_normal || arg[1] == am_error)
         return dirty(p, kind, &arg[1], arg[2]);
     if (kind != am_dirty_cpu && kind != am_dirty_io)
         return bif_badarg(p);

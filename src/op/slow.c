@@ -130,27 +130,38 @@ static code_ptr applied(struct sched *S, term m, term f, uint32_t arity)
     return e->addr;
 }
 
+/* Applying apply/3 is applying what it is told to. */
+static bool is_apply(term m, term f, int64_t arity)
+{
+    return m == am_erlang && f == am_apply && arity == 3;
+}
+
+code_ptr slow_apply_list(struct sched *S)
+{
+    for (;;) {
+        term m = S->x[0], f = S->x[1], list = S->x[2];
+        int64_t n = list_length(list);
+
+        if (n < 0 || !term_is_atom(m) || !term_is_atom(f))
+            return apply_error(S, am_badarg, S->x, 3);
+        if (n > 255)
+            return apply_error(S, am_system_limit, S->x, 3);
+        for (int64_t i = 0; i < n; i++, list = cons_tail(list))
+            S->x[i] = cons_head(list);
+        if (!is_apply(m, f, n))
+            return applied(S, m, f, (uint32_t)n);
+    }
+}
+
 code_ptr slow_apply(struct sched *S, uint32_t arity)
 {
     term m = S->x[arity], f = S->x[arity + 1];
 
     if (!term_is_atom(m) || !term_is_atom(f))
         return apply_error(S, am_badarg, (term[]){m, f, args_list(S, arity)}, 3);
+    if (is_apply(m, f, arity))
+        return slow_apply_list(S);
     return applied(S, m, f, arity);
-}
-
-code_ptr slow_apply_list(struct sched *S)
-{
-    term m = S->x[0], f = S->x[1], list = S->x[2];
-    int64_t n = list_length(list);
-
-    if (n < 0 || !term_is_atom(m) || !term_is_atom(f))
-        return apply_error(S, am_badarg, S->x, 3);
-    if (n > 255)
-        return apply_error(S, am_system_limit, S->x, 3);
-    for (int64_t i = 0; i < n; i++, list = cons_tail(list))
-        S->x[i] = cons_head(list);
-    return applied(S, m, f, (uint32_t)n);
 }
 
 code_ptr slow_apply_fun(struct sched *S)

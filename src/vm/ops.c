@@ -344,6 +344,7 @@ static inline enum rank rank_of(term t)
     if (term_is_boxed(t)) {
         switch (header_type(*boxed_ptr(t))) {
         case BOX_TUPLE:
+        case BOX_MAPNODE: /* erts_internal:map_hashmap_children/1 tells them */
             return RANK_TUPLE;
         case BOX_FUN:
         case BOX_EXPORT:

@@ -93,6 +93,9 @@ sizes() ->
     ?is(23, erts_debug:flat_size(id({X, id([X | X])}))),
     ?is({X, [X | X]}, erts_debug:copy_shared({X, [X | X]})),
     ?is(11, erts_debug:size(erts_debug:copy_shared(id({X, id([X | X])})))),
+    Large = maps:from_list([{I, I} || I <- lists:seq(1, 300)]),
+    ?is(true, erts_debug:size(Large) > 600),
+    ?is(true, erts_debug:size({Large, Large#{a => b}}) < 2 * erts_debug:size(Large)),
     ?is(true, erts_debug:same(X, X)).
 
 %% As deep as the heap allows: no stack of ours is in the way.
