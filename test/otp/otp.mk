@@ -29,6 +29,22 @@ $(OTP_OUT)/stock/suites.tsv: | $(OTP_OUT)/ready
 	mv $(OTP_OUT)/stock.part $(OTP_OUT)/stock
 	test/otp/report.py not-on-stock $(OTP_OUT)/stock > test/otp/not_on_stock.txt
 
+# The language's suites in an image: those that need no other OS process.
+OTP_ON    ?= $(if $(wildcard /dev/kvm),kvm,process)
+OTP_DIRS  := ebin compiler_test emulator_test
+$(OTP_OUT)/suites.img: $(OTP_OUT)/ready bin/kindling bin/tender bin/ling.elf bin/kindling.beam
+	bin/kindling build -q --plain -o $@ --app compiler --app syntax_tools --app crypto \
+	    $(foreach d,$(OTP_DIRS),--file /t/$(d)=$(OTP_OUT)/$(d)) --eval \
+	    'code:add_paths(["/t/" ++ D || D <- string:lexemes("$(OTP_DIRS)", " ")]), $(strip \
+	    ) mini_ct:run([list_to_atom(A) || A <- init:get_plain_arguments()]).'
+
+## otp-image   the language suites of OTP in an image (OTP_ON=kvm, qemu or process)
+otp-image: kindling $(OTP_OUT)/suites.img
+	@rm -rf $(OTP_OUT)/image
+	$(OTP_RUN) --out $(OTP_OUT)/image --vm "test/otp/image.sh $(OTP_ON) $(OTP_OUT)/suites.img" \
+	    --level L2
+.PHONY: otp-image
+
 check-otp: $(LING) $(OTP_OUT)/ready
 	@rm -rf $(OTP_OUT)/check
 	$(OTP_RUN) --out $(OTP_OUT)/check --vm $(abspath $(LING)) $(OTP_CHECK)
