@@ -23,7 +23,7 @@
 #include "vm/print.h"
 
 /* What an item costs, about: some build lists and walk stacks. */
-#define ITEM_REDS 10
+#define ITEM_REDS 8
 
 /* q's term for p. */
 static term give(struct proc *p, const struct proc *q, term t)

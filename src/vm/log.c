@@ -12,10 +12,13 @@
 #include "vm/print.h"
 #include "vm/sched.h"
 
+/* A process that was told to log and died leaves it to the logger. */
 static struct proc *logger(void)
 {
     term to = vm.info ? vm.info->system_logger : THE_NON_VALUE;
 
+    if (to != THE_NON_VALUE && term_is_local_pid(to) && !proc_find(to))
+        to = vm.info->system_logger = am_logger;
     if (to != THE_NON_VALUE && term_is_atom(to))
         to = vm.names ? name_whereis(to) : THE_NON_VALUE;
     return to != THE_NON_VALUE && term_is_local_pid(to) ? proc_find(to) : NULL;
