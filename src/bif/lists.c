@@ -171,7 +171,7 @@ find_tuple(term key, size_t pos, term *list, size_t *max, bool imm)
 static term keyfind(struct proc *p, term *arg)
 {
     size_t budget = bif_budget(p, KEYFIND_PER_RED), left = budget, pos;
-    term t;
+    term list = arg[2], t;
 
     if (!term_is_small(arg[1]) || small_value(arg[1]) < 1)
         return bif_badarg(p);
@@ -183,7 +183,10 @@ static term keyfind(struct proc *p, term *arg)
         return t;
     if (term_is_cons(arg[2]))
         return bif_yield(p);
-    return term_is_nil(arg[2]) ? am_false : bif_badarg(p);
+    if (term_is_nil(arg[2]))
+        return am_false;
+    arg[2] = list;      /* for the stack trace */
+    return bif_badarg(p);
 }
 
 BIF(lists, keyfind, 3)

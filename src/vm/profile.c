@@ -55,12 +55,15 @@ void profile_start(uint64_t interval_ns)
 
 void profile_stop(void) { vm.profiling = false; }
 
+/* One slice after each look is shorter: enough to break step with a program. */
 int32_t profile_slice(int32_t reds)
 {
+    vm.profile->slice_ns = os_mono_ns();
+    if (vm.profile->pending_ns > 0)
+        return reds;
     vm.profile->random ^= vm.profile->random << 13;
     vm.profile->random ^= vm.profile->random >> 7;
     vm.profile->random ^= vm.profile->random << 17;
-    vm.profile->slice_ns = os_mono_ns();
     return reds - (int32_t)(vm.profile->random % (uint32_t)(reds / 2 + 1));
 }
 

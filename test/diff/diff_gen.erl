@@ -25,7 +25,8 @@ program(Seed, N) ->
     Texts = [function(I, G) || I <- lists:seq(1, 4 + rand:uniform(6))],
     Functions = lists:reverse(get(functions)),
     Text = [["-module(", Module, ").\n-compile([export_all, nowarn_export_all]).\n"
-             "-record(r, {a, b = 1, c}).\n-record(s, {a = []}).\n"],
+             "-record(r, {a, b = 1, c}).\n-record(s, {a = []}).\n"
+             "-record(l, {a, b, c, d, e, f, g = [], h, i = 1.0}).\n"],
             attributes(N), Texts],
     Calls = [{list_to_atom(F), [argument(A, T) || {A, T} <- lists:zip(Kinds, Types)]} ||
                 {F, Kinds, Types, _, _} <- Functions, _ <- lists:seq(1, 3)],
@@ -334,7 +335,7 @@ literal(list) -> pick(["[]", "[a, b]", "[1, 2.0, <<3>>]", "[{a, 1}, {b, 2}, {a, 
 literal(ints) -> pick(["[]", "[1]", "[3, 1, 2]", "\"text\"", "[16#10000000000000000, -1, 0]",
                        "[0, 0, 5, 255, 256]"]);
 literal(tuple) -> pick(["{}", "{a}", "{1, 2}", "{ok, <<\"x\">>}", "{a, b, c, d}"]);
-literal(rec) -> pick(["#r{}", "#r{a = x, c = 2.5}", "#s{}"]);
+literal(rec) -> pick(["#r{}", "#r{a = x, c = 2.5}", "#s{}", "#l{}"]);
 literal(bin) -> pick(["<<>>", "<<\"abc\">>", "<<1, 2, 3, 4, 5, 6, 7, 8>>", "<<\"\\x{e5}b\"/utf8>>",
                       "<<0:256>>", "<<255, 254, 216, 0>>",
                       "<<\"a binary of more than sixty-four bytes, that is counted and not copied\">>"]);
@@ -660,10 +661,12 @@ form(ints, D, G) ->
 form(tuple, D, G) ->
     ["{", commas(some(0, 5, fun() -> e(any, D, G) end)), "}"];
 form(rec, D, G) ->
-    case rand:uniform(3) of
+    case rand:uniform(4) of
+        4 -> ["(#l{f = ", e(any, D, G), "})#l{a = ", e(any, D, G), ", e = ", e(any, D, G), ", g = ",
+              e(any, D, G), "}"];
         1 -> ["#r{a = ", e(any, D, G), pick(["", [", c = ", e(any, D, G)]]), "}"];
         2 -> ["(", e(rec, D, G), ")#r{b = ", e(any, D, G), "}"];
-        3 -> ["(", e(rec, D, G), ")#r{a = ", e(any, D, G), ", b = ", e(any, D, G), ", c = ",
+        3 -> ["(", e(rec, D, G), ")#", pick(["r", "r", "l"]), "{a = ", e(any, D, G), ", b = ", e(any, D, G), ", c = ",
               e(any, D, G), "}"]
     end;
 form(map, D, G) ->

@@ -17,8 +17,16 @@ while [ "$first" -le "$count" ]; do
     last=$((first + batch - 1))
     [ "$last" -le "$count" ] || last=$count
     file=$dir/batch.$first
-    erl +S 1:1 +SDcpu 1:1 -noshell -kernel logger_level none -pa "$dir" \
-        -run diff record "$file" "$seed" "$first" "$last"
+    skip=
+    # ERL_CRASH_DUMP_BYTES: what ends for want of memory leaves no dump.
+    until ERL_CRASH_DUMP_BYTES=0 erl +S 1:1 +SDcpu 1:1 -noshell -kernel logger_level none \
+        -pa "$dir" -run diff record "$file" "$seed" "$first" "$last" $skip; do
+        [ $? -ne 3 ] || exit 1
+        at=$(cat "$file.at")
+        case " $skip " in *" $at "*) echo "stock OTP ends at program $at, twice"; exit 1 ;; esac
+        echo "program $at ends stock OTP: left out"
+        skip="$skip $at"
+    done
     for vm in "$@"; do
         echo "programs $first to $last of seed $seed on $vm:"
         # Unquoted: a command and its flags.
@@ -27,6 +35,6 @@ while [ "$first" -le "$count" ]; do
     done
     first=$((last + 1))
 done
-erl -noshell -pa "$dir" -run diff coverage test/needs/opcodes.tsv "$dir"/batch.*
+erl -noshell -pa "$dir" -run diff coverage test/needs/opcodes.tsv $(ls "$dir"/batch.* | grep -v '[.]at$')
 rm -f "$dir"/batch.*
 exit $status

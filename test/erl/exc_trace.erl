@@ -93,6 +93,9 @@ main() ->
     %% OTP's preloaded modules have no line numbers.
     ?matches([{erlang, atom_to_binary, [1], [{error_info, _}]} | _],
              try atom_to_binary(id(1)) catch _:_:S -> S end),
+    %% Arguments are told as they were given.
+    ?matches([{lists, keyfind, [b, 1, [{a}, {c} | d]], _} | _],
+             try lists:keyfind(b, 1, [{a}, {c} | id(d)]) catch _:_:S -> S end),
     full_heap(),
     no_file().
 
