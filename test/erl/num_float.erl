@@ -9,7 +9,15 @@ main() ->
     short(),
     formats(),
     parse(),
+    zeros(),
     math().
+
+%% Negated in a float register 0.0 stays positive, as in OTP's native code; a term
+%% that is negated does not.
+zeros() ->
+    ?is(<<0:64>>, begin F = -(id(0.0) * 1.0), <<F/float>> end),
+    ?is(<<1:1, 0:63>>, begin F = -id(0.0), <<F/float>> end),
+    ?is(<<0:64>>, begin F = -id(-0.0), <<F/float>> end).
 
 arith() ->
     ?is(3.5, id(1) + id(2.5)),
