@@ -45,7 +45,7 @@ cpu() -> element(1, erlang:statistics(runtime)).
 
 code_bytes(Modules) ->
     io:format("new_modules ~b~n", [length(Modules)]),
-    case erlang:is_builtin(ling, code_size, 1) of
+    case erlang:function_exported(ling, code_size, 1) of
         false ->
             %% What is only prepared counts already.
             [true = code:delete(M) || M <- Modules],
