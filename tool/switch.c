@@ -169,7 +169,7 @@ static _Noreturn void serve(void)
         forward_work();
         while (deads > 0)
             free(dead[--deads]);
-        if (ports_open() > 0)
+        if (ports_open() > 0 || forward_any_orphan())
             idle_since = now_ns();
         else if (now_ns() - idle_since >= IDLE_SECONDS * UINT64_C(1000000000))
             end_unless_asked();

@@ -112,6 +112,7 @@ struct forward;
 struct forward *forward_new(struct port *p, const uint8_t ip[4], int listener, uint16_t port);
 void forward_free(struct forward *f);
 void forward_work(void);
+bool forward_any_orphan(void);          /* something is still to be written */
 int forward_wait_ms(void);
 
 /* switch_confine.c */

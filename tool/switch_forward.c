@@ -58,6 +58,8 @@ static uint64_t again_ns;       /* when to dial again; 0: nobody waits */
 static struct link *again;
 static struct forward **forwards;
 static size_t forwards_n;
+/* Of instances that are gone: what they said is still to be told. */
+static struct link *orphans;
 
 /* lwIP is in the middle of something: look at it at the end of the round. */
 static void look_again(struct link *l)
@@ -106,6 +108,15 @@ static void link_abort(struct link *l)
     if (pcb)
         tcp_abort(pcb);
     link_end(l, true);
+}
+
+static void link_insert(struct link *l, struct link **list)
+{
+    l->next = *list;
+    l->prev = list;
+    if (l->next)
+        l->next->prev = &l->next;
+    *list = l;
 }
 
 /* Both sides have said all; lwIP still sends what is left. */
@@ -283,6 +294,32 @@ static void watch(struct link *l)
         watch_set(&l->source, l->fd, l->events = events);
 }
 
+/* The instance is gone. If it had said all, the host gets that, and an end. */
+static void link_orphan(struct link *l)
+{
+    struct tcp_pcb *pcb = l->pcb;
+
+    if (!l->guest_eof) {
+        link_abort(l);
+        return;
+    }
+    forget_pcb(l);
+    if (pcb)
+        tcp_abort(pcb);
+    l->host_eof = true;
+    *l->prev = l->next;
+    if (l->next)
+        l->next->prev = l->prev;
+    link_insert(l, &orphans);
+    if (!write_pending(l))
+        watch(l);
+}
+
+bool forward_any_orphan(void)
+{
+    return orphans;
+}
+
 static void on_host(struct source *s, uint32_t events)
 {
     struct link *l = (struct link *)s;
@@ -320,11 +357,8 @@ static void on_listener(struct source *s, uint32_t events)
             return;
         setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
         l = allocate(sizeof *l);
-        *l = (struct link){.source = {on_host}, .forward = f, .fd = fd, .next = f->links,
-                           .prev = &f->links};
-        if (f->links)
-            f->links->prev = &l->next;
-        f->links = l;
+        *l = (struct link){.source = {on_host}, .forward = f, .fd = fd};
+        link_insert(l, &f->links);
         watch_add(&l->source, fd, 0);
         dial(l);
     }
@@ -354,7 +388,7 @@ void forward_free(struct forward *f)
         i++;
     forwards[i] = forwards[--forwards_n];
     while (f->links)
-        link_abort(f->links);
+        link_orphan(f->links);
     f->source.ready = NULL;
     close(f->listener);
     free_later(f);

@@ -278,10 +278,14 @@ static void port_end(struct port *p)
     free_later(p);
 }
 
-/* Nothing more is said on it: it can only end. */
+/* Nothing more is said on it: it can only end. What it sent last still counts. */
 static void on_connection(struct source *s, uint32_t events)
 {
-    port_end(FROM_FIELD(struct port, connection, s));
+    struct port *p = FROM_FIELD(struct port, connection, s);
+
+    for (unsigned i = 0; i <= NET_SLOTS / FRAMES_A_TURN && take_frames(p); i++)
+        ;
+    port_end(p);
 }
 
 /* The next one that is free: an address is not used again at once. */

@@ -9,8 +9,8 @@ start() ->
 do(["address"]) ->
     {ok, Ifs} = inet:getifaddrs(),
     Opts = proplists:get_value("eth0", Ifs),
-    io:format("~s ~p~n", [inet:ntoa(proplists:get_value(addr, Opts)),
-                          proplists:get_value(hwaddr, Opts)]),
+    [Four, Six] = proplists:get_all_values(addr, Opts),
+    io:format("~s ~p ~s~n", [inet:ntoa(Four), proplists:get_value(hwaddr, Opts), inet:ntoa(Six)]),
     0;
 do(["resolve" | Names]) ->
     [case inet:getaddr(Name, inet) of
@@ -20,14 +20,15 @@ do(["resolve" | Names]) ->
     0;
 %% Everything that comes goes back, until the connection ends.
 do(["echo", Port]) ->
-    {ok, L} = gen_tcp:listen(list_to_integer(Port), [binary, {active, false}, {backlog, 100},
+    {ok, L} = gen_tcp:listen(list_to_integer(Port), [inet6, binary, {active, false}, {backlog, 100},
                                                     {exit_on_close, false}]),
     do(["address"]),
     echo(L);
 %% Sends N bytes to a server that echoes, reads them slowly, compares.
 do(["through", Ip, Port, N]) ->
     {ok, A} = inet:parse_address(Ip),
-    {ok, S} = gen_tcp:connect(A, list_to_integer(Port), [binary, {active, false}], 5000),
+    Family = case tuple_size(A) of 4 -> inet; 8 -> inet6 end,
+    {ok, S} = gen_tcp:connect(A, list_to_integer(Port), [Family, binary, {active, false}], 5000),
     Data = << <<(I * 7 rem 251)>> || I <- lists:seq(1, list_to_integer(N)) >>,
     spawn_link(fun() -> ok = gen_tcp:send(S, Data), gen_tcp:shutdown(S, write) end),
     case all(S, []) of

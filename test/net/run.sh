@@ -27,6 +27,7 @@ start() {
     while [ -z "$address" ]; do
         sleep 0.05
         address=$("$kindling" logs "$name" | sed -n 's/^\(10[0-9.]*\) .*/\1/p')
+        address6=$("$kindling" logs "$name" | sed -n 's/^10.* \(fe80.*\)/\1/p')
     done
 }
 stop() {
@@ -97,6 +98,7 @@ two.test: nxdomain" "$(run resolve one.test two.test)"
     equal "$on published, little" "all of it" "$(through "$port" 10)"
     equal "$on published, much" "all of it" "$(through "$port" 3000000)"
     equal "$on each other" "all of it" "$(run through "$server" 7777 1000000)"
+    equal "$on each other, IPv6" "all of it" "$(run through "$address6" 7777 100000)"
     equal "$on nobody listens" "{error,econnrefused}" "$(run connect "$server" 7778)"
     equal "$on nobody's datagram" "{error,econnrefused}" "$(run datagrams "$server")"
     equal "$on no such instance" "{error,ehostunreach}" "$(run connect 10.78.200.200 80 |

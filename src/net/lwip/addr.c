@@ -32,8 +32,13 @@ int addr_to_ip(const struct lwip_sock *s, const struct net_addr *a, ip_addr_t *i
     }
     ip_addr_set_zero_ip6(ip);
     memcpy(ip_2_ip6(ip)->addr, a->ip, 16);
-    if (ip6_addr_has_scope(ip_2_ip6(ip), IP6_UNKNOWN) && a->scope && a->scope < 256)
+    if (!ip6_addr_has_scope(ip_2_ip6(ip), IP6_UNKNOWN))
+        return 0;
+    /* Only one link is there that such an address can be of. */
+    if (a->scope && a->scope < 256)
         ip6_addr_set_zone(ip_2_ip6(ip), (u8_t)a->scope);
+    else if (netif_default)
+        ip6_addr_assign_zone(ip_2_ip6(ip), IP6_UNKNOWN, netif_default);
     return 0;
 }
 
@@ -126,8 +131,6 @@ static struct net_if *next_if(struct net_if **list, size_t *n, struct netif *i)
     e->flags = NET_IFF_UP | NET_IFF_RUNNING |
                (loopback ? NET_IFF_LOOPBACK : NET_IFF_BROADCAST);
     e->mtu = i->mtu ? i->mtu : 65535;
-    memcpy(e->hwaddr, i->hwaddr, 6);
-    e->hwaddr_bytes = 6;
     return e;
 }
 
@@ -142,6 +145,8 @@ int addr_interfaces(struct net_if **list, size_t *n)
         struct net_if *e = next_if(list, n, i);
         ip_addr_t all;
 
+        memcpy(e->hwaddr, i->hwaddr, 6);
+        e->hwaddr_bytes = 6;
         addr_from_ip(NET_INET, &i->ip_addr, 0, &e->addr);
         addr_from_ip(NET_INET, &i->netmask, 0, &e->mask);
         if (e->flags & NET_IFF_BROADCAST) {
