@@ -1417,6 +1417,80 @@ static void float_op(struct loader *l, enum op op, const struct arg *a, unsigned
     emit_end(l);
 }
 
+static bool same_fr(struct arg a, struct arg b)
+{
+    return a.kind == ARG_FR && b.kind == ARG_FR && a.value == b.value;
+}
+
+static void float_load(struct loader *l, const struct arg *a)
+{
+    emit_begin(l, OP_fmove_load);
+    emit_place(l, a[0]);
+    emit_fr(l, a[1]);
+    emit_end(l);
+}
+
+/* The pair of `first` and an operation on its result t and another register. */
+static enum op pair_of(enum genop first, enum genop second, bool t_first)
+{
+    static const enum op ops[3][5] = {
+        {OP_fadd_add, OP_fadd_sub, OP_fadd_rsub, OP_fadd_mul, OP_fadd_rdiv},
+        {OP_fsub_add, OP_fsub_sub, OP_fsub_rsub, OP_fsub_mul, OP_fsub_rdiv},
+        {OP_fmul_add, OP_fmul_sub, OP_fmul_rsub, OP_fmul_mul, OP_fmul_rdiv},
+    };
+    const enum op *row = ops[first == G_fadd ? 0 : first == G_fsub ? 1 : 2];
+
+    switch (second) {
+    case G_fadd: return row[0];
+    case G_fsub: return row[t_first ? 1 : 2];
+    case G_fmul: return row[3];
+    case G_fdiv: return t_first ? OP_fdiv : row[4];     /* OP_fdiv: no pair */
+    default: return OP_fdiv;
+    }
+}
+
+/*
+ * a: two registers and where to, of an addition, subtraction or multiplication.
+ * If the next operation takes its result, both are one instruction; loads of
+ * other registers in between come first.
+ */
+static void float_pair(struct front *f, enum genop first, enum op alone,
+                       const struct arg *a)
+{
+    struct loader *l = f->l;
+    const struct ginstr *next = peek(f, 1);
+    const struct arg *b = args_of(l, next);
+    uint32_t loads = 0;
+
+    while (next->op == G_fmove && b[1].kind == ARG_FR && b[0].kind != ARG_FR &&
+           !same_fr(b[1], a[0]) && !same_fr(b[1], a[1]) && !same_fr(b[1], a[2])) {
+        next = peek(f, ++loads + 1);
+        b = args_of(l, next);
+    }
+    enum op op = OP_fdiv;
+    bool t_first = false;
+
+    if (next->op >= G_fadd && next->op <= G_fdiv && next->line == l->line) {
+        t_first = same_fr(b[1], a[2]);
+        if (t_first != same_fr(b[2], a[2]))
+            op = pair_of(first, (enum genop)next->op, t_first);
+    }
+    if (op == OP_fdiv) {
+        float_op(l, alone, a, 3);
+        return;
+    }
+    for (uint32_t i = 1; i <= loads; i++)
+        float_load(l, args_of(l, peek(f, i)));
+    emit_begin(l, op);
+    emit_fr(l, a[0]);
+    emit_fr(l, a[1]);
+    emit_fr(l, a[2]);
+    emit_fr(l, t_first ? b[2] : b[1]);
+    emit_fr(l, b[3]);
+    emit_end(l);
+    f->i += loads + 1;
+}
+
 static void is_function2(struct loader *l, const struct arg *a)
 {
     if (a[2].kind == ARG_I && small_value(a[2].value) >= 0 &&
@@ -1621,14 +1695,13 @@ static bool translate(struct front *f)
         break;
 
     case G_fmove:
-        emit_begin(l, a[1].kind == ARG_FR ? OP_fmove_load : OP_fmove_store);
         if (a[1].kind == ARG_FR) {
-            emit_place(l, a[0]);
-            emit_fr(l, a[1]);
-        } else {
-            emit_fr(l, a[0]);
-            emit_place(l, a[1]);
+            float_load(l, a);
+            break;
         }
+        emit_begin(l, OP_fmove_store);
+        emit_fr(l, a[0]);
+        emit_place(l, a[1]);
         emit_end(l);
         break;
     case G_fconv:
@@ -1638,9 +1711,9 @@ static bool translate(struct front *f)
         emit_end(l);
         break;
     case G_fclearerror: case G_fcheckerror: break;
-    case G_fadd: float_op(l, OP_fadd, a + 1, 3); break;
-    case G_fsub: float_op(l, OP_fsub, a + 1, 3); break;
-    case G_fmul: float_op(l, OP_fmul, a + 1, 3); break;
+    case G_fadd: float_pair(f, G_fadd, OP_fadd, a + 1); break;
+    case G_fsub: float_pair(f, G_fsub, OP_fsub, a + 1); break;
+    case G_fmul: float_pair(f, G_fmul, OP_fmul, a + 1); break;
     case G_fdiv: float_op(l, OP_fdiv, a + 1, 3); break;
     case G_fnegate: float_op(l, OP_fneg, a + 1, 2); break;
 

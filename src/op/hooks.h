@@ -110,6 +110,20 @@ static inline uint32_t load_be32(const uint8_t *p)
         LEAVE(slow_failed);                                                    \
     } while (0)
 
+/*
+ * Two operations on floats, the second of which takes the result t of the first
+ * from where it is, not from its register.
+ */
+#define FLOAT_PAIR(first, second, first_to, second_to)                         \
+    do {                                                                       \
+        double t = (first), v_ = (second), zero_ = (t - t) + (v_ - v_);        \
+                                                                               \
+        if (unlikely(zero_ != zero_))                                          \
+            RAISE_ERROR(badarith);                                             \
+        first_to = t;                                                          \
+        second_to = v_;                                                        \
+    } while (0)
+
 /* p->exc is filled in. */
 #define RAISE                                                                  \
     do {                                                                       \

@@ -10,6 +10,7 @@ main() ->
     formats(),
     parse(),
     zeros(),
+    pairs(),
     math().
 
 %% Negated in a float register 0.0 stays positive, as in OTP's native code; a term
@@ -223,3 +224,30 @@ each(F) ->
 
 %% Exported, so that the compiler knows nothing of its argument.
 id(X) -> X.
+
+%% Two operations of which the second takes the result of the first.
+pairs() ->
+    Op = fun(F, A, B) -> apply(erlang, F, [A, B]) end,
+    [begin
+         P = Op('*', A, B), S = Op('+', A, B), D = Op('-', A, B),
+         ?is([Op('+', P, C), Op('-', P, C), Op('-', C, P), Op('*', P, C), Op('/', C, P),
+              Op('/', P, C), Op('+', S, C), Op('-', S, C), Op('-', C, S), Op('*', S, C),
+              Op('/', C, S), Op('+', D, C), Op('-', D, C), Op('-', C, D), Op('*', D, C),
+              Op('/', C, D), Op('+', P, P), Op('*', C, Op('+', P, S))],
+             pairs(A, B, C))
+     end || A <- [1.5, -2.25, 3.0e10], B <- [0.3, 7.0, -1.0e-5], C <- [0.1, 1.0e5, -4.5]],
+    [?raises({error, badarith}, F(1.0e200, 1.0e200, C))
+     || C <- [1.0, 0.0, 1.0e300, -1.0e300],
+        F <- [fun mul_add/3, fun mul_rsub/3, fun mul_rdiv/3]],
+    ?raises({error, badarith}, mul_rdiv(0.0, 1.0, 1.0)),
+    ?raises({error, badarith}, mul_add(1.0e308, 1.0, 1.0e308)),
+    ?is(0.0, mul_rdiv(1.0, 1.0e300, 0.0)).
+
+pairs(A, B, C) when is_float(A), is_float(B), is_float(C) ->
+    [A * B + C, A * B - C, C - A * B, A * B * C, C / (A * B), A * B / C,
+     A + B + C, A + B - C, C - (A + B), (A + B) * C, C / (A + B),
+     A - B + C, A - B - C, C - (A - B), (A - B) * C, C / (A - B),
+     A * B + A * B, C * (A * B + (A + B))].
+mul_add(A, B, C) when is_float(A), is_float(B), is_float(C) -> A * B + C.
+mul_rsub(A, B, C) when is_float(A), is_float(B), is_float(C) -> C - A * B.
+mul_rdiv(A, B, C) when is_float(A), is_float(B), is_float(C) -> C / (A * B).
