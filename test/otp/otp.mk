@@ -41,7 +41,7 @@ $(OTP_OUT)/suites.img: $(OTP_OUT)/ready bin/kindling bin/tender bin/ling.elf bin
 ## otp-image   the language suites of OTP in an image (OTP_ON=kvm, qemu or process)
 otp-image: kindling $(OTP_OUT)/suites.img
 	@rm -rf $(OTP_OUT)/image
-	$(OTP_RUN) --out $(OTP_OUT)/image --vm "test/otp/image.sh $(OTP_ON) $(OTP_OUT)/suites.img" \
+	$(OTP_RUN) --out $(OTP_OUT)/image --vm "$(abspath test/otp/image.sh) $(OTP_ON) $(abspath $(OTP_OUT)/suites.img)" \
 	    --level L2
 .PHONY: otp-image
 
