@@ -7,6 +7,7 @@
 #include "vm/map.h"
 #include "vm/module.h"
 #include "vm/node.h"
+#include "vm/sysmon.h"
 
 #include <stdlib.h>
 
@@ -28,6 +29,7 @@ void t_vm(void)
     done = true;
     atom_init();
     literal_init();
+    sysmon_init();
 }
 
 struct proc *t_proc(void)
