@@ -172,7 +172,7 @@ void msg_send(struct proc *from, struct proc *to, term message)
 /* ---- markers ---- */
 
 struct recv_marks {
-    uint64_t next;              /* id of the next one; its slot: modulo */
+    uint64_t next;              /* id of the next one */
     struct recv_mark {
         struct msg **at;        /* the end of the queue then; NULL: none */
         uint64_t id;
@@ -197,7 +197,13 @@ term msg_marker_reserve(struct proc *p)
 
     if (!q->marks)
         q->marks = vm_zalloc(ALLOC_PROC, sizeof *q->marks);
-    k = &q->marks->mark[q->marks->next % RECV_MARKS];
+    k = &q->marks->mark[0];
+    for (int i = 1; i < RECV_MARKS && k->at; i++) {
+        struct recv_mark *other = &q->marks->mark[i];
+
+        if (!other->at || other->id < k->id)
+            k = other;
+    }
     *k = (struct recv_mark){.at = q->last, .id = q->marks->next++};
     return small_make((int64_t)(k->id & (uint64_t)SMALL_MAX));
 }
@@ -205,15 +211,18 @@ term msg_marker_reserve(struct proc *p)
 void msg_marker_bind(struct proc *p, term marker, term ref)
 {
     struct recv_marks *marks = p->msgq.marks;
-    struct recv_mark *k;
 
     if (!marks || !term_is_small(marker) || !term_is_local_ref(ref))
         return;
-    k = &marks->mark[(uint64_t)small_value(marker) % RECV_MARKS];
-    if (!k->at || (k->id & (uint64_t)SMALL_MAX) != (uint64_t)small_value(marker))
-        return;
-    memcpy(k->ref, ref_numbers(ref), sizeof k->ref);
-    k->bound = true;
+    for (int i = 0; i < RECV_MARKS; i++) {
+        struct recv_mark *k = &marks->mark[i];
+
+        if (k->at && (k->id & (uint64_t)SMALL_MAX) == (uint64_t)small_value(marker)) {
+            memcpy(k->ref, ref_numbers(ref), sizeof k->ref);
+            k->bound = true;
+            return;
+        }
+    }
 }
 
 static struct recv_mark *find_mark(struct proc *p, term ref)

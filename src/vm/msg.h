@@ -79,7 +79,7 @@ void msg_timeout(struct proc *p);           /* the time is over: the receive end
 /*
  * Receive markers: where the queue ended when a reference was made, so that a
  * receive that needs the reference skips what came before. RECV_MARKS are kept;
- * the oldest gives way to a new one, which costs time only.
+ * without a free one the oldest gives way to a new one, which costs time only.
  */
 #define RECV_MARKS 8
 term msg_marker_reserve(struct proc *p);
