@@ -26,7 +26,9 @@
 #include "vm/md5.h"
 
 #define FRAMES_MAX 64           /* a poll */
-#define END_NS UINT64_C(3000000000)
+/* How long an end waits for a peer that takes nothing, and for all of them. */
+#define END_IDLE_NS UINT64_C(3000000000)
+#define END_NS      UINT64_C(30000000000)
 
 static bool begun, has_link, ending;
 static uint64_t generation;     /* of which secret and interface are */
@@ -228,18 +230,22 @@ void stack_poll(void)
         sock_run_ready();
 }
 
-static bool any_unsent(void)
+/* Bytes that no peer has acknowledged yet, ends included. */
+static uint64_t outstanding(void)
 {
+    uint64_t n = 0;
+
     for (struct tcp_pcb *p = tcp_active_pcbs; p; p = p->next)
         if (p->unsent || p->unacked)
-            return true;
-    return false;
+            n += (uint32_t)(p->snd_lbb - p->lastack);
+    return n;
 }
 
 /* The owners' pointers to the pcbs dangle from here on: nobody uses them. */
 void stack_end(void)
 {
-    uint64_t until = os_mono_ns() + END_NS;
+    uint64_t now = os_mono_ns(), end = now + END_NS, idle_end = now + END_IDLE_NS;
+    uint64_t left, before = UINT64_MAX;
 
     if (!begun)
         return;
@@ -254,8 +260,13 @@ void stack_end(void)
         if (tcp_close(p) != ERR_OK)
             tcp_abort(p);
     }
-    while (any_unsent() && os_mono_ns() < until)
-        os_wait(until);
+    while ((left = outstanding()) > 0 && now < end && now < idle_end) {
+        if (left < before)
+            idle_end = now + END_IDLE_NS;
+        before = left;
+        os_wait(idle_end < end ? idle_end : end);
+        now = os_mono_ns();
+    }
     while (tcp_active_pcbs)
         tcp_abort(tcp_active_pcbs);
     stack_loop();
