@@ -6,6 +6,7 @@
  */
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "fs/memfs.h"
@@ -44,12 +45,47 @@ static const uint8_t *fetch(void *ctx, const char *module, size_t *bytes)
     return fetched;
 }
 
-static void translate(const char *path, const uint8_t *beam, size_t n)
+/* The modules to translate: paths and bytes are the tree's. */
+struct module_file {
+    const char *path;
+    const uint8_t *beam;
+    size_t n;
+};
+static struct module_file *to_translate;
+static size_t to_translate_n, to_translate_max;
+
+static void note(const char *path, const uint8_t *beam, size_t n)
+{
+    if (to_translate_n == to_translate_max) {
+        to_translate_max = to_translate_max ? 2 * to_translate_max : 64;
+        to_translate = vm_realloc(to_translate, to_translate_max * sizeof *to_translate);
+    }
+    to_translate[to_translate_n++] = (struct module_file){path, beam, n};
+}
+
+static int larger_first(const void *a, const void *b)
+{
+    const struct module_file *x = a, *y = b;
+
+    return x->n != y->n ? (x->n < y->n) - (x->n > y->n) : strcmp(x->path, y->path);
+}
+
+/*
+ * The largest first: what it took while it was loaded is used by the others, and
+ * no gap is left in the heap that the image is written with.
+ */
+static void translate_all(void)
 {
     char why[256];
 
-    if (!ready_add(beam, n, why))
-        vm_fatal(EXIT_TOOL, "cannot build: %s: %s", path, why);
+    memfs_each(TREE_TRANSLATE, note);
+    qsort(to_translate, to_translate_n, sizeof *to_translate, larger_first);
+    for (size_t i = 0; i < to_translate_n; i++)
+        if (!ready_add(to_translate[i].beam, to_translate[i].n, why))
+            vm_fatal(EXIT_TOOL, "cannot build: %s: %s", to_translate[i].path, why);
+    vm_free(to_translate);
+    to_translate = NULL;
+    to_translate_n = to_translate_max = 0;
 }
 
 static _Noreturn void write_image(void (*then)(void), unsigned flags)
@@ -157,6 +193,6 @@ int main(int argc, char **argv)
     fetched = NULL;
     if (!(guest_info->flags & GUEST_BUILDING))
         run();
-    memfs_each(TREE_TRANSLATE, translate);
+    translate_all();
     write_image(resumed, 0);
 }
