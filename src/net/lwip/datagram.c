@@ -226,16 +226,10 @@ void datagram_set_option(struct lwip_sock *s, enum net_opt o)
 
     switch (o) {
     case NET_REUSEADDR:
-        if (v)
-            ip_set_option(pcb, SOF_REUSEADDR);
-        else
-            ip_reset_option(pcb, SOF_REUSEADDR);
+        set_pcb_flag(pcb, SOF_REUSEADDR, v);
         break;
     case NET_BROADCAST:
-        if (v)
-            ip_set_option(pcb, SOF_BROADCAST);
-        else
-            ip_reset_option(pcb, SOF_BROADCAST);
+        set_pcb_flag(pcb, SOF_BROADCAST, v);
         break;
     case NET_TOS: case NET_TCLASS: pcb->tos = (u8_t)v; break;
     case NET_TTL: pcb->ttl = (u8_t)v; break;

@@ -128,4 +128,8 @@ int addr_error(int lwip_error);                 /* negative errno */
 void stack_enter(void);         /* before anything is asked of lwIP */
 void stack_loop(void);          /* packets to ourselves are delivered */
 
+/* SOF_ flags of a TCP or UDP pcb, which share their first members. */
+#define set_pcb_flag(pcb, flag, on)                                            \
+    ((on) ? ip_set_option(pcb, flag) : ip_reset_option(pcb, flag))
+
 #endif

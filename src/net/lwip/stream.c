@@ -479,16 +479,10 @@ void stream_set_option(struct lwip_sock *s, enum net_opt o)
         return;
     switch (o) {
     case NET_REUSEADDR:
-        if (v)
-            ip_set_option(pcb, SOF_REUSEADDR);
-        else
-            ip_reset_option(pcb, SOF_REUSEADDR);
+        set_pcb_flag(pcb, SOF_REUSEADDR, v);
         break;
     case NET_KEEPALIVE:
-        if (v)
-            ip_set_option(pcb, SOF_KEEPALIVE);
-        else
-            ip_reset_option(pcb, SOF_KEEPALIVE);
+        set_pcb_flag(pcb, SOF_KEEPALIVE, v);
         break;
     case NET_NODELAY:
         if (s->state == SOCK_LISTENING)

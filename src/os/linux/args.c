@@ -40,6 +40,7 @@ static const char help[] =
 "  +JPperf true   tell perf what native code is: /tmp/perf-PID.map (map),\n"
 "                 /tmp/jit-PID.dump (dump), or both (true)\n"
 "  +JDgdb true    tell gdb\n"
+"  +P N           processes there may be at once (262144)\n"
 "  +hms N         smallest heap of a process, in words\n"
 "  +fnu, +fnl     file names are UTF-8, Latin-1\n"
 "  +pc unicode    what io_lib takes for printable\n"
