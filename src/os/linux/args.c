@@ -25,8 +25,8 @@
 static const char help[] =
 "usage: ling [erl's flags] [+ling's flags] [-- init's arguments]\n"
 "\n"
-"Runs Erlang as erl does, from the modules of an installed Erlang/OTP. All of\n"
-"erl's flags are understood. OTP is taken from ERL_ROOTDIR, else from the erl\n"
+"Runs Erlang as erl does, from the modules of an installed Erlang/OTP. A flag\n"
+"of erl is taken or refused by name. OTP is found by ERL_ROOTDIR, else by the erl\n"
 "on the PATH.\n"
 "\n"
 "  ling                                     the Erlang shell\n"
@@ -46,7 +46,8 @@ static const char help[] =
 "  +pc unicode    what io_lib takes for printable\n"
 "\n"
 "Flags of erl about threads, allocators and scheduling (+S, +A, +K, +M...) are\n"
-"accepted and change nothing: ling has one scheduler.\n";
+"accepted and change nothing: ling has one scheduler. So are limits of tables that\n"
+"grow here (+Q, +t, +e) and +hmqd.\n";
 
 _Noreturn void args_fail(const char *fmt, ...)
 {
