@@ -245,7 +245,8 @@ static void on_error(void *arg, err_t err)
             again_ns = now_ns() + AGAIN_NS;
         return;
     }
-    if (err == ERR_CLSD)
+    /* An instance that ends resets what is closed already: it had said all. */
+    if (l->guest_eof || err == ERR_CLSD)
         l->guest_eof = l->host_eof = true;
     else
         l->broken = true;

@@ -131,6 +131,22 @@ while part := s.recv(100000):
     n += len(part)
 print(n)' "$port")"
 
+    # The same, of a host that reads only when the instance is long gone.
+    port=$(free_port)
+    start "late-pour-$on" -p "$port:7777" "$out/net.img" -- pour 7777 300000
+    equal "$on read after the end" 300000 "$(python3 -c '
+import socket, subprocess, sys, time
+s = socket.socket()
+s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+s.settimeout(60)
+s.connect(("127.0.0.1", int(sys.argv[1])))
+while sys.argv[3] in subprocess.check_output([sys.argv[2], "ps"], text=True):
+    time.sleep(0.05)
+n = 0
+while part := s.recv(100000):
+    n += len(part)
+print(n)' "$port" "$kindling" "late-pour-$on" 2>&1 | tail -1)"
+
     # Killed: the port is free again, whoever was connected is told.
     port=$(free_port)
     start "victim-$on" -p "$port:7777" "$out/net.img" -- echo 7777
