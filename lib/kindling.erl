@@ -8,7 +8,24 @@
 %% The application is ready to serve. `kindling bake --ready app` writes the
 %% instance out here; every copy goes on from here.
 ready() ->
-    in_instance(fun() -> ling:ready(application) end, ok).
+    in_instance(fun() -> load_early(), ling:ready(application) end, ok).
+
+%% A bake is done twice. The second time it says here what code a copy of the
+%% first had loaded when it waited, so that no copy of this one has to load it.
+load_early() ->
+    case generation() =:= 0 andalso os:getenv("KINDLING_LOAD") of
+        false ->
+            ok;
+        Names ->
+            os:unsetenv("KINDLING_LOAD"),
+            _ = code:ensure_modules_loaded(modules(Names)),
+            ok
+    end.
+
+modules("") -> [];
+modules(Names) ->
+    {Name, Rest} = lists:splitwith(fun(C) -> C =/= $\n end, Names),
+    [list_to_atom(Name) | modules(tl(Rest))].
 
 %% To be called behind ready/0. A bake lets one copy run until it waits, to know
 %% what memory a start writes first; Fun is run there only, and does what the

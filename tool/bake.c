@@ -4,6 +4,10 @@
  * The image runs as a process that writes its memory out through the gate, as
  * an image again. It has no clock, no entropy and no input meanwhile, so the
  * same image gives the same bytes.
+ *
+ * What a copy does first is learned from one that runs on in the builder until
+ * it waits: which code it loads, and which pages it writes. So a bake whose ready
+ * point is the application's is done twice; the second time with that code.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -68,18 +72,27 @@ static int wait_for(pid_t pid, unsigned seconds, bool *late)
     return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
+/* For the tender: info and, if not NULL, one NAME=VALUE of the environment. */
+static int pass_info(const struct guest_info *info, const char *variable)
+{
+    struct guest_info with = *info;
+    size_t bytes = variable ? strlen(variable) + 1 : 0;
+    int fd = memfd_create("info", 0);
+
+    with.envc = variable != NULL;
+    if (fd < 0 || write(fd, &with, sizeof with) != sizeof with ||
+        (bytes && write(fd, variable, bytes) != (ssize_t)bytes))
+        fail(EXIT_TOOL, "cannot pass the arguments: %s", strerror(errno));
+    return fd;
+}
+
 static int run_builder(const char *from, int out_fd, const struct guest_info *info,
-                       unsigned seconds, bool quiet, bool *late)
+                       const char *variable, unsigned seconds, bool quiet, bool *late)
 {
     char *tender = find_part("tender");
-    int info_fd = -1, status;
+    int info_fd = info ? pass_info(info, variable) : -1, status;
     pid_t pid;
 
-    if (info) {
-        info_fd = memfd_create("info", 0);
-        if (info_fd < 0 || write(info_fd, info, sizeof *info) != sizeof *info)
-            fail(EXIT_TOOL, "cannot pass the arguments: %s", strerror(errno));
-    }
     fflush(stdout);
     pid = fork();
     if (pid < 0)
@@ -124,6 +137,7 @@ static int create(const char *path)
 /* How long a copy may take until it waits for the first time. */
 #define IDLE_SECONDS 10
 
+/* False: it may fail, without a host around it. */
 static bool run_idle(const char *path, const char *other)
 {
     struct guest_info info = {
@@ -135,8 +149,41 @@ static bool run_idle(const char *path, const char *other)
 
     if (fd < 0)
         return false;
-    status = run_builder(path, fd, &info, IDLE_SECONDS, true, &late);
+    status = run_builder(path, fd, &info, NULL, IDLE_SECONDS, true, &late);
     return close(fd) == 0 && status == 0 && !late;
+}
+
+/*
+ * What a copy of the image at `path` has loaded when it waits, as the variable
+ * in which kindling:ready/0 looks for it; NULL: not known.
+ */
+static char *find_loaded(const char *path)
+{
+    char *other = format("%s.idle%ld", path, (long)getpid()), why[200], *variable = NULL;
+    struct image im;
+
+    if (run_idle(path, other)) {
+        uint64_t end = 0;
+        size_t n;
+        uint8_t *file;
+
+        if (image_open(other, &im, why, sizeof why) < 0)
+            fail(EXIT_TOOL, "cannot bake %s: what was written is no image: %s", path, why);
+        close(im.fd);
+        file = read_file(other, &n);
+        for (int i = 0; i < im.segs; i++) {
+            uint64_t last = im.seg[i].offset + im.seg[i].file_bytes;
+
+            end = last > end ? last : end;
+        }
+        end = (end + 4095) & ~(uint64_t)4095;
+        if (end < n)
+            variable = format("KINDLING_LOAD=%.*s", (int)(n - end), (char *)file + end);
+        free(file);
+    }
+    unlink(other);
+    free(other);
+    return variable;
 }
 
 /* What is at an address of an image; NULL: zero, or no memory. */
@@ -186,7 +233,7 @@ static void find_hot(const char *path)
     bool absent;
     int fd;
 
-    /* It may fail, without a host around it: then all is as hot as the rest. */
+    /* Not known: then all is as hot as the rest. */
     if (!run_idle(path, other)) {
         unlink(other);
         return;
@@ -245,12 +292,19 @@ static void find_hot(const char *path)
 size_t bake_image(const char *from, bool consume, const char *path,
                   const struct guest_info *info, unsigned seconds, const char *what)
 {
-    char *temporary = format("%s.tmp%ld", path, (long)getpid());
+    char *temporary = format("%s.tmp%ld", path, (long)getpid()), *load;
     int fd = create(temporary), status;
     struct stat st;
     bool late;
 
-    status = run_builder(from, fd, info, seconds, false, &late);
+    status = run_builder(from, fd, info, NULL, seconds, false, &late);
+    if (status == 0 && !late && info && info->flags & GUEST_BAKE_APP &&
+        (load = find_loaded(temporary))) {
+        if (ftruncate(fd, 0) < 0 || lseek(fd, 0, SEEK_SET) < 0)
+            fail(EXIT_TOOL, "cannot write %s: %s", path, strerror(errno));
+        status = run_builder(from, fd, info, load, seconds, true, &late);
+        free(load);
+    }
     if (consume)
         unlink(from);
     if (late)

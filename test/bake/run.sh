@@ -49,6 +49,9 @@ for point in kernel app; do
         says 'env => "here"' out
         says 'set => "1"' out
         [ $point = kernel ] && says 'resumed => none' out || says 'resumed => 1' out
+        # What a copy would load first is there, if the application rehearses.
+        [ $point = kernel ] && says 'early => false' out || says 'early => true' out
+        says 'told => false' out
         expect 7 $kindling run $on $out/$point.img
         says 'args => \[\]' out
     done

@@ -16,10 +16,12 @@
 #include "op/codemem.h"
 #include "os/bare/bare.h"
 #include "os/os.h"
+#include "vm/atom.h"
 #include "vm/boot.h"
-#include "vm/ready.h"
 #include "vm/clock.h"
+#include "vm/module.h"
 #include "vm/print.h"
+#include "vm/ready.h"
 #include "vm/renew.h"
 #include "vm/sched.h"
 #include "vm/vm.h"
@@ -88,10 +90,33 @@ static void translate_all(void)
     to_translate_n = to_translate_max = 0;
 }
 
+/* Behind an image that is for the tool only: what is loaded, a line each. */
+static int emit_loaded(void)
+{
+    struct module *m;
+    struct text t;
+    int err;
+
+    text_init(&t);
+    for (size_t i = 0; (m = module_next(&i));) {
+        const struct atom *name = atom_get(m->name);
+
+        if (m->curr) {
+            text_add(&t, (const char *)name->name, name->bytes);
+            text_add(&t, "\n", 1);
+        }
+    }
+    err = (int)gate(GATE_EMIT, (uintptr_t)t.s, t.n, 0);
+    text_fini(&t);
+    return err;
+}
+
 static _Noreturn void write_image(void (*then)(void), unsigned flags)
 {
     int err = bare_bake(then, flags, code_native ? codemem_seal() : 0);
 
+    if (!err && guest_info->flags & GUEST_BAKE_IDLE)
+        err = emit_loaded();
     if (err)
         vm_fatal(EXIT_TOOL, "cannot write the image: %s", strerror(-err));
     os_exit(0);
