@@ -1,13 +1,18 @@
 /*
  * kvm.c - an instance on KVM, entered at CPL3 in its own page tables.
  *
- * Physical memory, one slot (and behind it the window, then the rings of the
- * network, slots of their own):
+ * Physical memory:
  *
  *     0         null, ring-0 fault stubs, IDT, TSS, GDT, tables: ours
  *     1 MiB     shim (not loaded here)
  *     2 MiB     the image's segments, at their p_paddr
- *     then      gate, info, stack, code window; from a 2 MiB boundary the arena
+ *     then      gate, info, stack, I/O window, the rings of the network
+ *     then      from a 2 MiB boundary the arena, behind it the code window
+ *
+ * For each page of a memory slot, used or not, a kernel that keeps shadow tables
+ * has some 12 bytes, which is more than an idle copy's own memory if a slot holds
+ * all that --mem allows. So the first slot ends a little way into the arena;
+ * more of it, and the code window, become slots when they are asked for.
  *
  * There is no interrupt controller and no device: the guest leaves by `out` to
  * one port, or by a fault, which a ring-0 stub turns into `out` to another. The
@@ -48,6 +53,9 @@
 #define HOT_STACK   0x8000
 #define HOT_ARENA   (4 << 20)
 
+/* The least of the arena that a slot has; each has as much as those before. */
+#define SLOT_ARENA  ((uint64_t)8 << 20)
+
 #ifndef MADV_POPULATE_READ          /* Linux 5.14; not in musl's header yet */
 #define MADV_POPULATE_READ 22
 #define MADV_POPULATE_WRITE 23
@@ -62,11 +70,13 @@ struct vm {
     struct kvm_run *run;
     uint8_t *ram;
     uint64_t ram_bytes;
-    uint64_t window_pa, info_pa, net_pa;
-    void *net;                  /* the rings; NULL: no network */
+    uint64_t info_pa;
     struct tables tables;
+    uint32_t slots;
     uint64_t code_pa;
+    uint64_t arena_pa;
     uint64_t next_pa;           /* of the arena, not yet given */
+    uint64_t slot_end;          /* of the arena, not yet in a slot */
     uint32_t told;              /* of window.terminate, by a wait */
     bool code_present;
 };
@@ -114,11 +124,19 @@ static void *guest_memory(const struct vm *v, uint64_t va, uint64_t n, bool writ
         e = tables_at(&t, *e & PTE_ADDRESS) + (va >> shift & 511);
     }
     pa += in;
-    if (pa >= v->window_pa && pa - v->window_pa < GUEST_WINDOW_SIZE)
-        return (uint8_t *)v->t->window + (pa - v->window_pa);
     if (pa >= v->ram_bytes || n > v->ram_bytes - pa)
         return NULL;
     return v->ram + pa;
+}
+
+static void *map_shared(const struct vm *v, uint64_t pa, uint64_t bytes, int fd)
+{
+    void *at = mmap(v->ram + pa, bytes, PROT_READ | PROT_WRITE,
+                    MAP_SHARED | MAP_FIXED | (fd < 0 ? MAP_ANONYMOUS : 0), fd, 0);
+
+    if (at == MAP_FAILED)
+        failed(v, "shared memory");
+    return at;
 }
 
 static void lay_out(struct vm *v)
@@ -128,13 +146,14 @@ static void lay_out(struct vm *v)
     uint64_t pa = round_up(t->image.pa_end, 4096);
     uint64_t gate_pa = pa, info_pa = gate_pa + GUEST_GATE_SIZE;
     uint64_t stack_pa = info_pa + t->info_bytes;
+    uint64_t window_pa = stack_pa + GUEST_STACK_SIZE;
+    uint64_t net_pa = window_pa + GUEST_WINDOW_SIZE;
+    uint64_t net_bytes = t->opt.net_fd >= 0 ? GUEST_NET_SIZE : 0;
     const uint64_t rw = PTE_P | PTE_U | PTE_W | PTE_NX;
 
-    v->code_pa = round_up(stack_pa + GUEST_STACK_SIZE, GUEST_CHUNK);
-    v->next_pa = round_up(v->code_pa + code, GUEST_CHUNK);
-    v->ram_bytes = v->next_pa + t->opt.mem_bytes;
-    v->window_pa = round_up(v->ram_bytes, GUEST_CHUNK);
-    v->net_pa = v->window_pa + GUEST_CHUNK;
+    v->arena_pa = v->next_pa = round_up(net_pa + net_bytes, GUEST_CHUNK);
+    v->code_pa = v->arena_pa + t->opt.mem_bytes;
+    v->ram_bytes = round_up(v->code_pa + code, GUEST_CHUNK);
 
     /* 2 MiB aligned, so that the host can use large pages. */
     v->ram = mmap(NULL, v->ram_bytes + GUEST_CHUNK, PROT_READ | PROT_WRITE,
@@ -142,6 +161,10 @@ static void lay_out(struct vm *v)
     if (v->ram == MAP_FAILED)
         failed(v, "memory");
     v->ram = (uint8_t *)round_up((uint64_t)v->ram, GUEST_CHUNK);
+    /* What is shared lies in between, so that one slot has it all. */
+    t->window = map_shared(v, window_pa, GUEST_WINDOW_SIZE, -1);
+    if (net_bytes)
+        map_shared(v, net_pa, net_bytes, t->opt.net_fd);
 
     v->info_pa = info_pa;
     v->tables = (struct tables){v->ram + TABLES_PA, TABLES_PA, 1, TABLES};
@@ -171,9 +194,9 @@ static void lay_out(struct vm *v)
     map_tables(v, base + GUEST_GATE, gate_pa, GUEST_GATE_SIZE, PTE_P | PTE_U);
     map_tables(v, base + GUEST_INFO, info_pa, t->info_bytes, PTE_P | PTE_U | PTE_NX);
     map_tables(v, base + GUEST_STACK, stack_pa, GUEST_STACK_SIZE, rw);
-    map_tables(v, base + GUEST_WINDOW, v->window_pa, GUEST_WINDOW_SIZE, rw);
-    if (v->net)
-        map_tables(v, base + GUEST_NET, v->net_pa, GUEST_NET_SIZE, rw);
+    map_tables(v, base + GUEST_WINDOW, window_pa, GUEST_WINDOW_SIZE, rw);
+    if (net_bytes)
+        map_tables(v, base + GUEST_NET, net_pa, net_bytes, rw);
     fill_info(t, (struct guest_info *)t->info, base + GUEST_GATE);
     memcpy(v->ram + info_pa, t->info, t->info_bytes);
     {
@@ -342,21 +365,47 @@ static void populate_data(struct vm *v, const struct segment *s, uint64_t *bit)
     --*bit;
 }
 
+static int add_slot(struct vm *v, uint64_t pa, uint64_t bytes)
+{
+    struct kvm_userspace_memory_region slot = {
+        .slot = v->slots, .guest_phys_addr = pa, .memory_size = bytes,
+        .userspace_addr = (uint64_t)(v->ram + pa),
+    };
+
+    if (ioctl(v->vm, KVM_SET_USER_MEMORY_REGION, &slot) < 0)
+        return -errno;
+    v->slots++;
+    return 0;
+}
+
+/* The arena up to `end` shall be in slots. 0 or a negative errno. */
+static int add_arena(struct vm *v, uint64_t end)
+{
+    uint64_t from = v->slot_end, more = from - v->arena_pa;
+    int err;
+
+    if (end <= from)
+        return 0;
+    if (more < SLOT_ARENA)
+        more = SLOT_ARENA;
+    if (more > v->code_pa - from)
+        more = v->code_pa - from;
+    if (end < from + more)
+        end = from + more;
+    err = add_slot(v, from, end - from);
+    if (!err)
+        v->slot_end = end;
+    return err;
+}
+
 static void set_up_memory(struct vm *v)
 {
     struct tender *t = v->t;
-    struct kvm_userspace_memory_region slot[] = {
-        {.slot = 0, .memory_size = v->ram_bytes, .userspace_addr = (uint64_t)v->ram},
-        {.slot = 1, .guest_phys_addr = v->window_pa,
-         .memory_size = GUEST_WINDOW_SIZE, .userspace_addr = (uint64_t)t->window},
-        {.slot = 2, .guest_phys_addr = v->net_pa, .memory_size = GUEST_NET_SIZE,
-         .userspace_addr = (uint64_t)v->net},
-    };
     uint64_t hot = t->image.hot ? t->image.header.hot_fresh : HOT_ARENA, bit = 0;
 
-    for (int i = 0; i < (v->net ? 3 : 2); i++)
-        if (ioctl(v->vm, KVM_SET_USER_MEMORY_REGION, &slot[i]) < 0)
-            failed(v, "KVM_SET_USER_MEMORY_REGION");
+    v->slot_end = v->arena_pa + (t->opt.mem_bytes < SLOT_ARENA ? t->opt.mem_bytes : SLOT_ARENA);
+    if (add_slot(v, 0, v->slot_end) < 0)
+        failed(v, "KVM_SET_USER_MEMORY_REGION");
     for (int i = 0; i < t->image.segs; i++) {
         const struct segment *s = &t->image.seg[i];
         bool tree = t->image.header.tree_bytes && t->image.header.tree >= s->va &&
@@ -479,12 +528,13 @@ static int64_t serve_memory(struct vm *v, uint64_t va, uint64_t n)
     if ((va | n) & (GUEST_CHUNK - 1) || va < arena || n > GUEST_ARENA_SIZE ||
         va - arena > GUEST_ARENA_SIZE - n)
         return -EINVAL;
-    if (n > v->ram_bytes - v->next_pa)
+    if (n > v->code_pa - v->next_pa)
         return -ENOMEM;
     for (uint64_t at = va; at < va + n; at += GUEST_CHUNK)
         if (tables_present(&v->tables, at))
             return -EEXIST;
-    if (tables_map(&v->tables, va, v->next_pa, n,
+    if (add_arena(v, v->next_pa + n) < 0 ||
+        tables_map(&v->tables, va, v->next_pa, n,
                    PTE_P | PTE_U | PTE_W | PTE_NX) < 0)
         return -ENOMEM;
     v->next_pa += n;
@@ -529,7 +579,8 @@ static int64_t serve_code(struct vm *v)
         return -EPERM;
     if (v->code_present)
         return 0;
-    if (tables_map(&v->tables, base + GUEST_CODE_X, v->code_pa, n,
+    if (add_slot(v, v->code_pa, n) < 0 ||
+        tables_map(&v->tables, base + GUEST_CODE_X, v->code_pa, n,
                    PTE_P | PTE_U) < 0 ||
         tables_map(&v->tables, base + GUEST_CODE_W, v->code_pa, n,
                    PTE_P | PTE_U | PTE_W | PTE_NX) < 0)
@@ -662,6 +713,8 @@ static void lock_down(struct vm *v)
     struct sock_fprog prog;
 
     filter_allow(f, SYS_ioctl, 2, (struct cond[]){COND_EQ(0, v->cpu), COND_IOCTL(KVM_RUN)});
+    filter_allow(f, SYS_ioctl, 2, (struct cond[]){
+        COND_EQ(0, v->vm), COND_IOCTL(KVM_SET_USER_MEMORY_REGION)});
     filter_allow(f, SYS_ppoll, 0, NULL);
     filter_allow(f, SYS_write, 0, NULL);
     filter_allow(f, SYS_writev, 0, NULL);
@@ -713,15 +766,6 @@ int run_kvm(struct tender *t)
     v.vm = ioctl(v.kvm, KVM_CREATE_VM, 0);
     if (v.vm < 0)
         failed(&v, "KVM_CREATE_VM");
-    t->window = mmap(NULL, GUEST_WINDOW_SIZE, PROT_READ | PROT_WRITE,
-                     MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    if (t->window == MAP_FAILED)
-        failed(&v, "memory");
-    if (t->opt.net_fd >= 0) {
-        v.net = mmap(NULL, GUEST_NET_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, t->opt.net_fd, 0);
-        if (v.net == MAP_FAILED)
-            failed(&v, "the network");
-    }
     khz = ioctl(v.vm, KVM_GET_TSC_KHZ, 0);
     t->tsc_hz = khz > 0 ? (uint64_t)khz * 1000 : host_tsc_hz();
     raw_terminal(t);
