@@ -35,11 +35,14 @@ bench-idle: kindling examples
 $(B_OUT)/http: bench/http.c
 	@mkdir -p $(@D)
 	$(Q)$(CC) -std=gnu11 -O2 $(WARN) -o $@ $<
+WEB_ERL := erl -noshell -pa $(EX)/web/ebin -web port {port} -web address '{127,0,0,1}' \
+    -run web_app run
 bench-net: $(LING) $(B_OUT)/http examples kindling
 	bin/kindling build -q -o build/web.img --run web_app run $(EX)/web
 	bin/kindling bake --ready app -o build/web.baked.img build/web.img
 	bench/net.sh $(B_OUT)/http $(EX)/web/ebin build/web.img
 	for on in $(KVM) process; do \
-	    bin/kindling bench --on $$on --http 8080 build/web.img build/web.baked.img || exit 1; \
+	    bin/kindling bench --on $$on --http 8080 --beside "$(WEB_ERL)" build/web.img \
+	        build/web.baked.img || exit 1; \
 	done
 .PHONY: bench-net bench bench-code bench-boot bench-idle

@@ -137,7 +137,8 @@ static void write_report(const struct tender *t, const struct outcome *o)
             fprintf(f, ", \"%s\": \"%#" PRIx64 "\"", reg_name[i], o->fault.regs[i]);
         fputc('}', f);
     }
-    fprintf(f, ",\n \"exits\": %" PRIu64 ", \"boot\": {", t->exits);
+    fprintf(f, ",\n \"exits\": %" PRIu64 ", \"pages\": %" PRIu64 ", \"boot\": {", t->exits,
+            page_faults() - t->faults_base);
     for (int i = 0; i < n; i++)
         fprintf(f, "%s\"%s\": %.3f", i ? ", " : "", s[i].name,
                 ms_since_start(t, s[i].tsc));

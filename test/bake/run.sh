@@ -159,8 +159,12 @@ for mode in process $(echo "$modes" | grep -o kvm); do
         says '^answered  *20 of 20, 20 live' out
         says '^Private_Dirty' out
     done
-    expect 0 $kindling bench -n 3 --on $mode $out/serve.img $out/serve.baked.img
+    expect 0 $kindling burst --seconds 1 --on $mode 2 $out/serve.baked.img
+    says '^live copies a second  *[1-9]' out
+    expect 0 $kindling bench -n 3 --on $mode --beside "echo here" $out/serve.img \
+        $out/serve.baked.img
     says "^$out/serve.baked.img  *$mode" out
+    says '^the command beside' out
 done
 expect 125 $kindling burst --on process 2 $out/quits.img
 says 'they did not answer' err
