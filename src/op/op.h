@@ -24,6 +24,7 @@ enum op_flag {
     OPF_INTERPRETED = 4,    /* only the interpreter has it */
     OPF_NATIVE = 8,         /* only native code has it */
     OPF_ENTRY = 16,         /* where a stub goes */
+    OPF_SHARED = 32,        /* native code calls its body */
 };
 
 struct op_instance {

@@ -3,7 +3,7 @@ $(GEN)/ops.stamp: src/op/gen/ops.py src/op/combos.txt $(OP_TAB)
 	@mkdir -p $(GEN)
 	$(Q)$(PYTHON) src/op/gen/ops.py $(GEN) src/op/combos.txt $(OP_TAB)
 	@touch $@
-OP_GEN := t0.gen.c t1.gen.c t1_entry.gen.c
+OP_GEN := t0.gen.c t1.gen.c t1_entry.gen.c t1_shared.gen.c
 $(OP_GEN:%=$(GEN)/%) $(GEN)/op.gen.h: $(GEN)/ops.stamp ;
 
 # Instances keep nothing on the C stack: no frame, no canary.
@@ -36,5 +36,5 @@ $(T1)/stencils.o: $(T1)/stencils.gen.c src/op/stencil.h
 .PRECIOUS: $(T1)/%.raw.s $(T1)/%.s $(T1)/stencils.gen.c
 -include $(wildcard $(T1)/*.d)
 
-T1_OBJ := $(addprefix $(T1)/,stencils.o t1_glue.o t1_entry.o)
+T1_OBJ := $(addprefix $(T1)/,stencils.o t1_glue.o t1_entry.o t1_shared.o)
 OP_OBJ := $(OBJ)/gen/t0.gen.o

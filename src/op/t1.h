@@ -32,7 +32,11 @@
 #define ARGS S, H, E, FC, x0, x1, x2, x3, x4, x5
 #define PRESERVE_NONE __attribute__((preserve_none))
 typedef PRESERVE_NONE long (*op_fn)(PARAMS);
+#ifdef T1_SHARED
+#define MUSTTAIL    /* it wants equal parameters; stencils.py refuses a return */
+#else
 #define MUSTTAIL __attribute__((musttail))
+#endif
 
 #define OPERANDS(N) N(1) N(2) N(3) N(4) N(5) N(6) N(7) N(8) N(9) N(10) N(11) \
     N(12) N(13) N(14) N(15) N(16) N(17) N(18) N(19) N(20)
@@ -55,13 +59,26 @@ PRESERVE_NONE long next(PARAMS);
         __asm__("leaq " #symbol "(%%rip), %0" : "=r"(near_));                  \
         near_;                                                                 \
     })
-/* What a stub goes to (t1_entry.gen.c) finds it in S. */
-#ifdef T1_ENTRY
+/*
+ * What a stub goes to (t1_entry.gen.c) finds the instruction in S. A body that
+ * stencils call (t1_shared.gen.c) finds by its return address where it is called
+ * from, and where it goes on: the call is the last of the instruction.
+ */
+#if defined T1_ENTRY
 #define SELF (S->self)
+#define RET_ADDR NEAR(ret)
+#elif defined T1_SHARED
+#define SELF ((code_ptr)((char *)RET_ADDR - SHARED_BYTES))
+#define RET_ADDR                                                               \
+    ({                                                                         \
+        code_ptr ret_;                                                         \
+        __asm__ volatile("movq 8(%%rsp), %0" : "=r"(ret_));                    \
+        ret_;                                                                  \
+    })
 #else
 #define SELF NEAR(self)
-#endif
 #define RET_ADDR NEAR(ret)
+#endif
 #define VARY(i) (NEAR(vary)[i])
 
 #define NEXT MUSTTAIL return next(ARGS)

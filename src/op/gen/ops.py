@@ -17,20 +17,23 @@ interpreter's has every place generic (G), the one of native code every place
 in an x register in memory, where the loader moves them first.
 u: a constant word; native code has it in 31 bits, but for that last instance.
 p: a constant of 64 bits (an address). label: an address in the same code.
-y: the byte offset of a y register. fr: a float register.
+y: the byte offset of a y register. fr: a float register. live: a number of x
+registers, up to X_REGS.
 
 Flags: ret (pushes a return address: what follows the instruction is aligned),
 vary (operands of its own follow the declared ones), entry (native code jumps to
 it from a stub, with the operand in S->a[0]), interpreted, native (the other
-back end has no use for it).
+back end has no use for it), shared (native code has the body once, and calls it
+with the operands: t1.h).
 
 Kinds: 0-5 an x register in a machine register, X another x register, Y a y
 register; constants: S a small and C another word, of 31 bits, J one of 64; G
 any of them, told by two operand words. The interpreter takes S, C, J as one.
 
 Writes op.gen.h (enum op), t0.gen.c (the interpreter's instances and the tables
-of the loader), t1.gen.c (the functions that become stencils; stencils.py) and
-t1_entry.gen.c (what the stubs of native code go to).
+of the loader), t1.gen.c (the functions that become stencils; stencils.py),
+t1_entry.gen.c (what the stubs of native code go to) and t1_shared.gen.c (the
+bodies that stencils call).
 """
 import os
 import re
@@ -41,7 +44,7 @@ PLACES = ("src", "dst", "reg")
 CODES = "012345XYCSJG"
 WORDS = {**{k: 0 for k in "012345"}, **{k: 1 for k in "XYCSJ"}, "G": 2}
 ROLE_LETTER = {"src": "s", "dst": "d", "reg": "r", "u": "u", "p": "p",
-               "label": "l", "y": "y", "fr": "f"}
+               "live": "n", "label": "l", "y": "y", "fr": "f"}
 
 
 class Op:
@@ -85,7 +88,7 @@ class T0:
     y = "(*(term *)((char *)E + HOLE({k})))"
     f = "(*(double *)((char *)S + HOLE({k})))"
     u = wide = "((uintptr_t)HOLE({k}))"
-    label = "((code_ptr)HOLE({k}))"
+    label = at = "((code_ptr)HOLE({k}))"
     jump = "JUMP((code_ptr)HOLE({k}))"
     all_memory_is_wide = False
     generic = "HOLE({k}), HOLE({k1})"
@@ -102,6 +105,7 @@ class T1:
     u = "((uintptr_t)h{k})"
     wide = "WIDE({k})"
     label = "((code_ptr)WIDE({k}))"
+    at = "j{k}"
     jump = "MUSTTAIL return j{k}(ARGS)"
     all_memory_is_wide = True
     length = ""
@@ -110,6 +114,11 @@ class T1:
 class Entry(T1):
     """What a stub goes to: the one operand is in S->a[0], and self in S."""
     wide = "S->a[0]"
+
+
+class Shared(T1):
+    """A body that stencils call; its operands are arguments."""
+    u = wide = "operand{k}"
 
 
 def instance(op, kinds, tier):
@@ -142,7 +151,10 @@ def instance(op, kinds, tier):
             read[name] = form(tier.wide if wide else tier.u)
         elif role == "p":
             read[name] = form(tier.wide)
+        elif role == "live":
+            read[name] = form(tier.u)
         elif role == "label":
+            body = re.sub(rf"\bAT\(%{name}\)", lambda _, f=form: f(tier.at), body)
             body = re.sub(rf"\b(FAIL|JUMP)\(%{name}\)",
                           lambda _, f=form: f(tier.jump), body)
             read[name] = form(tier.label)
@@ -223,6 +235,30 @@ write("t0.gen.c", "\n".join(t0) + "\n")
 # from anywhere to memory and back is what the others fall back on.
 t1 = [made, '#include "op/t1.h"', ""]
 entries = [made, "#define T1_ENTRY", '#include "op/t1.h"', ""]
+shared = [made, "#define T1_SHARED", '#include "op/t1.h"', ""]
+# Code that passes operands in the two argument registers that are left: bytes.
+PASS = [{"p": 10, "u": 6}, {"p": 10, "u": 5}]
+CALL = 5
+
+
+def share(op):
+    """The stencil that calls the body of op, which is written to t1_shared.gen.c."""
+    roles = [r for r, _ in op.operands]
+    if op.places or len(roles) > len(PASS) or set(roles) - {"p", "u"}:
+        sys.exit(f"{op.where}: operands that a shared body can't have")
+    length = CALL + sum(PASS[i][r] for i, r in enumerate(roles))
+    name = f"shared_{length}_{op.name}"
+    head = (f"PRESERVE_NONE long {name}(PARAMS" +
+            "".join(f", uintptr_t operand{i + 1}" for i in range(len(roles))) + ")")
+    body, _ = instance(op, "", Shared)
+    shared.append(f"{head};\n{head}\n{{\n    enum {{ SHARED_BYTES = {length} }};\n{body}}}\n")
+    args = "".join(", " + (T1.wide if r == "p" else T1.u).format(k=i + 1)
+                   for i, r in enumerate(roles))
+    t1.append(f"{head};")
+    # musttail wants equal parameters; stencils.py refuses a call.
+    return f"    return {name}(ARGS{args});\n"
+
+
 by_name["move"].kinds |= {k + "X" for k in CODES[:-1]} | {"X" + k for k in "012345XY"}
 for op in ops:
     if "interpreted" in op.flags:
@@ -233,7 +269,10 @@ for op in ops:
         continue
     for kinds in sorted(op.kinds | {op.memory}):
         body, words = instance(op, kinds, T1)
+        if "shared" in op.flags:
+            body = share(op)
         t1.append(f"PRESERVE_NONE long st_{ops.index(op)}_{pack(kinds):x}_"
                   f"{words}_{op.name}_{kinds or 'N'}(PARAMS)\n{{\n{body}}}\n")
 write("t1.gen.c", "\n".join(t1) + "\n")
 write("t1_entry.gen.c", "\n".join(entries) + "\n")
+write("t1_shared.gen.c", "\n".join(shared) + "\n")

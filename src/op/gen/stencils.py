@@ -13,6 +13,14 @@ usage: stencils.py ASSEMBLY ASSEMBLER OUT.c
 The compiler saves rbp, which its convention gives to the caller; here nobody
 wants it kept (t1_call does for the C that enters), so that goes.
 
+A stencil that tail-calls a function shared_... instead calls it, and goes on to
+next when it returns. In such a function, whose arguments are in the same
+registers, a jump to next or back is a return; any other way out of it drops the
+return address from the C stack first. shared_N_... : the call ends N bytes after
+the beginning of the stencil, which is how the function knows where that is.
+
+`jmp nowhere' says that control does not get there, and is dropped.
+
 What a stencil assumes is checked, and a function that breaks it named: no use
 of the C stack; no reference to anything but the symbols of op/t1.h, and
 functions of the VM; no address of 32 bits but operands.
@@ -22,21 +30,57 @@ import struct
 import subprocess
 import sys
 
-if len(sys.argv) == 3:
-    with open(sys.argv[2], "w") as f:
-        for line in open(sys.argv[1]):
-            if re.match(r"\s*(push|pop)q\s+%rbp\b", line):
-                continue
-            if re.match(r"\s*(push|pop)|[^#]*%rsp", line):
-                sys.exit(f"stencils.py: {sys.argv[1]} uses the C stack: {line.strip()}")
-            f.write(line)
-    sys.exit()
-source, assembler, out = sys.argv[1], sys.argv[2].split(), sys.argv[3]
-
 INVERSE = {}
 for a, b in (("e", "ne"), ("l", "ge"), ("g", "le"), ("b", "ae"), ("a", "be"),
              ("s", "ns"), ("o", "no"), ("p", "np")):
     INVERSE["j" + a], INVERSE["j" + b] = "j" + b, "j" + a
+
+
+def way_out(mnemonic, to, label):
+    """The lines of a jump out of a shared function."""
+    if mnemonic in INVERSE:
+        return [f"\t{INVERSE[mnemonic]}\t{label}"] + way_out("jmp", to, "") + [f"{label}:"]
+    if to in ("next", "back"):
+        return ["\taddq\t$8, %rsp", "\tretq"]
+    return ["\taddq\t$16, %rsp", f"\t{mnemonic}\t{to}"]
+
+
+def functions_that_stay(path):
+    """The lines of an assembly text, fit to be jumped to and called by stencils."""
+    shared = None
+    for n, line in enumerate(open(path)):
+        line = line.rstrip("\n")
+        code = line.split("#")[0].split()
+        if code and (m := re.match(r"(\w+):$", code[0])):
+            shared = m[1].startswith("shared_") and m[1]
+            yield line
+            if shared:
+                # The stack as C wants it before a call.
+                yield "\tsubq\t$8, %rsp"
+            continue
+        if re.match(r"\s*(push|pop)q\s+%rbp\b", line):
+            continue
+        if shared and code[:1] == ["retq"]:
+            sys.exit(f"stencils.py: {path}: {shared} does not end with a jump")
+        if shared and code and code[0][0] == "j":
+            if not code[1].startswith(".L"):
+                yield from way_out(code[0], "".join(code[1:]), f".Lstay{n}")
+                continue
+        elif re.match(r"\s*(push|pop)|[^#]*%rsp", line):
+            if not (shared and re.match(r"\s*movq\s+8\(%rsp\), %r\w+$", line)):
+                sys.exit(f"stencils.py: {path} uses the C stack: {line.strip()}")
+        yield line
+
+
+if len(sys.argv) == 3:
+    with open(sys.argv[2], "w") as f:
+        f.writelines(line + "\n" for line in functions_that_stay(sys.argv[1]))
+    sys.exit()
+source, assembler, out = sys.argv[1], sys.argv[2].split(), sys.argv[3]
+
+
+NOWHERE = ("jmp", "nowhere")
+END = "\t# nowhere"
 
 
 class Block:
@@ -62,11 +106,17 @@ def functions(path):
         elif m := re.match(r"(\.L\w+):$", line):
             if name:
                 blocks.append(Block(m[1]))
-        elif name and not line.startswith("."):
+        elif name and (not line.startswith(".") or line.startswith((".long", ".byte"))):
             mnemonic, _, operands = line.partition("\t")
             if operands == "%rbp" and mnemonic in ("pushq", "popq"):
                 continue
-            blocks[-1].lines.append((mnemonic.strip(), operands.strip()))
+            mnemonic, operands = mnemonic.strip(), operands.strip()
+            if mnemonic == "callq" and operands.startswith("shared_"):
+                sys.exit(f"stencils.py: {name} does not end with {operands}")
+            if mnemonic == "jmp" and operands.startswith("shared_"):
+                blocks[-1].lines.append(("callq", operands))
+                operands = "next"
+            blocks[-1].lines.append((mnemonic, operands))
             if mnemonic.startswith("j") and mnemonic not in ("jmp", "jmpq"):
                 blocks.append(Block(f".L{name}_{len(blocks)}"))
 
@@ -135,17 +185,20 @@ def parts(name, blocks):
         if m == "jmp" and o in by_label and by_label[o] not in placed:
             block = by_label[o]
             continue
-        hot.append(f"\t{m}\t{o}")
+        if (m, o) != NOWHERE:
+            hot.append(f"\t{m}\t{o}")
         break
 
     cold = []
     rest = [b for b in blocks if b not in placed]
     for block, following in zip(rest, rest[1:] + [None]):
         cold.append(f"{block.label}:")
-        cold += [f"\t{m}\t{o}" for m, o in block.lines]
+        cold += [f"\t{m}\t{o}" for m, o in block.lines if (m, o) != NOWHERE]
+        if block.lines and block.lines[-1] == NOWHERE:
+            cold.append(END)
         if block.after and block.after is not following:
             cold.append(f"\tjmp\t{target(block.after.label)}")
-    return hot, drop_unreached(cold, hot)
+    return hot, [line for line in drop_unreached(cold, hot) if line != END]
 
 
 def drop_unreached(cold, hot):
@@ -160,7 +213,7 @@ def drop_unreached(cold, hot):
             if keep:
                 kept.append(line)
                 if not line.endswith(":"):
-                    falls = not re.match(r"\t(jmp|jmpq|retq|ud2)\b", line)
+                    falls = not re.match(r"\t(jmp|jmpq|retq|ud2)\b", line) and line != END
         if kept == cold:
             return cold
         cold = kept
@@ -252,6 +305,8 @@ def reloc_row(title, part, offset, kind, symbol, addend, n):
         return row(f"TO_{name.upper()}", "REL_PC32", addend)
     if kind != PLT32:
         sys.exit(f"stencils.py: {title} refers to {name}, which is no function")
+    if (m := re.match(r"shared_(\d+)_", name)) and int(m[1]) != offset - addend:
+        sys.exit(f"stencils.py: {title} calls {name} after {offset - addend} bytes")
     index = runtime.setdefault(name, len(runtime))
     return row(f"TO_RUNTIME + {index}", "REL_PC32", addend)
 
