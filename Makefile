@@ -32,7 +32,7 @@ CFLAGS  := -std=gnu11 $(CFLAGS_$(MODE)) $(WARN) -Isrc -Iinclude -I$(GEN)
 LDFLAGS_san := -fsanitize=address,undefined
 LDLIBS  := -lm -ldl -lpthread -l:libz.a
 
-VM_SRC  := $(filter-out src/op/t1.c,$(wildcard src/op/*.c)) \
+VM_SRC  := $(filter-out src/op/t1%.c,$(wildcard src/op/*.c)) \
            $(wildcard src/vm/*.c src/bif/*.c src/io/*.c src/fs/*.c src/net/*.c)
 OS_SRC  := $(wildcard src/os/linux/*.c)
 VM_HDR  := $(wildcard src/*/*.h src/os/linux/*.h include/abi/*.h)

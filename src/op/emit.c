@@ -197,6 +197,9 @@ static bool places_fit(struct loader *l)
     for (const char *r = op_infos[l->op].roles; *r; r++, n++) {
         if (n >= l->op_nwords)
             return false;
+        if (*r == 'n' && l->op_words[n] > X_REGS)
+            return load_fail(l, "%s has %lu x registers alive", op_infos[l->op].name,
+                             (unsigned long)l->op_words[n]);
         if ((*r == 'd' || *r == 'r') && is_const(l->op_is[n]))
             return load_fail(l, "%s would write to a constant", op_infos[l->op].name);
     }

@@ -13,7 +13,8 @@
  *
  * t0.h (the interpreter) and t1.h (native code) bring, before this file:
  * PARAMS, ARGS, SELF (where this instruction is), LEAVE(what) (go to a cold
- * path), JUMP(to) (an address at run time), NEXT.
+ * path), JUMP(to) (an address at run time), NEXT. With COLD_DATA also what
+ * stands below under that name.
  */
 #ifndef OP_HOOKS_H
 #define OP_HOOKS_H
@@ -88,11 +89,15 @@ static inline uint32_t load_be32(const uint8_t *p)
     do {                                                                       \
         if (unlikely((char *)H + ((bytes) + HEAP_RESERVE * sizeof(term)) >     \
                      (char *)E GC_STRESS)) {                                   \
-            S->gc_bytes = (bytes);                                             \
-            S->live = (uint32_t)(n_live);                                      \
-            LEAVE(gc);                                                         \
+            LEAVE_GC(bytes, n_live);                                           \
         }                                                                      \
     } while (0)
+#ifndef COLD_DATA
+#define LEAVE_GC(bytes, n_live)                                                \
+    S->gc_bytes = (bytes);                                                     \
+    S->live = (uint32_t)(n_live);                                              \
+    LEAVE(gc)
+#endif
 
 /*
  * d = fn(S) over S->a[]: a callee that preserves all registers, allocates
@@ -109,6 +114,28 @@ static inline uint32_t load_be32(const uint8_t *p)
         S->fail = (code_ptr)(label);                                           \
         LEAVE(slow_failed);                                                    \
     } while (0)
+
+/*
+ * v = slow_name of one operand or two, the same in one go; label is AT(%fail).
+ * SLOW_RAISES: there is no label. SLOW_FAILS: it never gives a value.
+ */
+#ifndef COLD_DATA
+#define SLOW1(v, name, t, n_live, label)                                       \
+    S->a[0] = (t);                                                             \
+    SLOW_CALL(v, slow_##name);                                                 \
+    if (unlikely(v == THE_NON_VALUE))                                          \
+    SLOW_FAILED(n_live, label)
+#define SLOW2(v, name, t1, t2, n_live, label)                                  \
+    S->a[1] = (t2);                                                            \
+    SLOW1(v, name, t1, n_live, label)
+#define SLOW1_RAISES(v, name, t, n_live) SLOW1(v, name, t, n_live, 0)
+#define SLOW2_RAISES(v, name, t1, t2, n_live) SLOW2(v, name, t1, t2, n_live, 0)
+#define SLOW_FAILS(name, t1, t2, label)                                        \
+    SLOW2(v_, name, t1, t2, 0, label);                                         \
+    __builtin_unreachable()
+/* slow_name(S), of two operands, a bool or an int. */
+#define SLOW_TEST(name, t1, t2) (S->a[0] = (t1), S->a[1] = (t2), slow_##name(S))
+#endif
 
 /*
  * Two operations on floats, the second of which takes the result t of the first
@@ -136,11 +163,17 @@ static inline uint32_t load_be32(const uint8_t *p)
         DEAD_X;                                                                \
         LEAVE(why);                                                            \
     } while (0)
+#ifndef COLD_DATA
 #define YIELD(n_live)                                                          \
     do {                                                                       \
         S->live = (uint32_t)(n_live);                                          \
         LEAVE(yield);                                                          \
     } while (0)
+/* No clause matches the function's n arguments. */
+#define CLAUSES_END(n)                                                         \
+    S->live = (n);                                                             \
+    LEAVE(function_clause)
+#endif
 
 /*
  * A body BIF made fragments, or asked for a collection: take the reductions

@@ -22,7 +22,7 @@ T1_CFLAGS := -std=gnu11 -O2 $(filter -D%,$(CFLAGS_$(MODE))) -DNDEBUG -Isrc -Iinc
 $(T1)/%.raw.s: $(GEN)/%.gen.c $(GEN)/atoms.gen.h
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(T1_CFLAGS) -MMD -MP -MT $@ -MF $(@:.s=.d) -S -o $@ $<
-$(T1)/t1_glue.raw.s: src/op/t1.c $(GEN)/atoms.gen.h $(GEN)/op.gen.h
+$(T1)/%.raw.s: src/op/%.c $(GEN)/atoms.gen.h $(GEN)/op.gen.h
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(T1_CFLAGS) -MMD -MP -MT $@ -MF $(@:.s=.d) -S -o $@ $<
 $(T1)/stencils.gen.c: $(T1)/t1.raw.s src/op/gen/stencils.py
@@ -36,5 +36,5 @@ $(T1)/stencils.o: $(T1)/stencils.gen.c src/op/stencil.h
 .PRECIOUS: $(T1)/%.raw.s $(T1)/%.s $(T1)/stencils.gen.c
 -include $(wildcard $(T1)/*.d)
 
-T1_OBJ := $(addprefix $(T1)/,stencils.o t1_glue.o t1_entry.o t1_shared.o)
+T1_OBJ := $(addprefix $(T1)/,stencils.o t1_cold.o t1_entry.o t1_shared.o t1_slow.o)
 OP_OBJ := $(OBJ)/gen/t0.gen.o

@@ -15,6 +15,10 @@
  *
  * hN and sN are weak, because an operand may be 0 and other symbols are not.
  *
+ * Cold paths are called, and what they want to know of the instruction lies as
+ * data behind the call (struct cold_at and the like); where control comes back, as
+ * the operands of instructions that do nothing.
+ *
  * Stencils are entered with rsp a multiple of 16, not 8 more as C functions are,
  * so that they can call C without a frame. They must not use the C stack;
  * stencils.py refuses one that does. What they jump to (t1_gc and its like)
@@ -89,12 +93,98 @@ PRESERVE_NONE long next(PARAMS);
         MUSTTAIL return to_(ARGS);                                             \
     } while (0)
 
-/* Cold paths (cold.h), by way of t1.c. */
+/* Cold paths (cold.h), by way of t1_cold.c. */
 #define LEAVE(what)                                                            \
     do {                                                                       \
         S->self = SELF;                                                        \
         MUSTTAIL return t1_##what(ARGS);                                       \
     } while (0)
+#if !defined T1_ENTRY && !defined T1_SHARED
+#define COLD_DATA
+/* All that the machine holds, where shared functions (t1_slow.c) look for it. */
+#define PIN                                                                    \
+    register struct sched *s_ __asm__("r12") = S;                              \
+    register term *h_ __asm__("r13") = H;                                      \
+    register term *e_ __asm__("r14") = E;                                      \
+    register int64_t fc_ __asm__("r15") = FC;                                  \
+    register term x0_ __asm__("rdi") = x0;                                     \
+    register term x1_ __asm__("rsi") = x1;                                     \
+    register term x2_ __asm__("rdx") = x2;                                     \
+    register term x3_ __asm__("rcx") = x3;                                     \
+    register term x4_ __asm__("r8") = x4;                                      \
+    register term x5_ __asm__("r9") = x5
+#define PINNED                                                                 \
+    "r"(s_), "r"(e_), "r"(fc_), "r"(x0_), "r"(x1_), "r"(x2_), "r"(x3_),        \
+        "r"(x4_), "r"(x5_)
+/* Say to stencils.py that control does not come back. */
+#define NOWHERE "\tjmp\tnowhere"
+
+#define LEAVE_GC(bytes, n_live)                                                \
+    PIN;                                                                       \
+    __asm__ volatile("call\tshared_gc\n\t.long\tself - .\n\t.long\t%c[live]\n"   \
+                     "\t.long\t%c[need]\n" NOWHERE                              \
+                     :                                                         \
+                     : PINNED, "r"(h_), [live] "i"(n_live), [need] "i"(bytes)  \
+                     : "memory");                                              \
+    __builtin_unreachable()
+#define YIELD(n_live)                                                          \
+    do {                                                                       \
+        PIN;                                                                   \
+        __asm__ volatile("call\tshared_yield\n\t.long\tself - .\n"             \
+                         "\t.long\t%c[live]\n" NOWHERE                         \
+                         :                                                     \
+                         : PINNED, "r"(h_), [live] "i"(n_live)                 \
+                         : "memory");                                          \
+        __builtin_unreachable();                                               \
+    } while (0)
+/* It is all of the instruction, so the return address tells where that is. */
+#define CLAUSES_END(n)                                                         \
+    PIN;                                                                       \
+    __asm__ volatile("call\tshared_function_clause\n\t.long\t%c[live]\n" NOWHERE \
+                     :                                                         \
+                     : PINNED, "r"(h_), [live] "i"(n)                          \
+                     : "memory");                                              \
+    __builtin_unreachable()
+
+/* test $..., %eax, three times. */
+#define SLOW_DATA(fail)                                                        \
+    "\n\t.byte\t0xa9\n\t.long\tself - .\n\t.byte\t0xa9\n\t.long\t" fail           \
+    "\n\t.byte\t0xa9\n\t.long\t%c[live]"
+#define SLOW_ASM(v, name, t1, t2, data, ...)                                   \
+    term v;                                                                    \
+    do {                                                                       \
+        term t1_ = (t1), t2_ = (t2);                                           \
+        PIN;                                                                   \
+        register term a_ __asm__("r11") = t1_;                                 \
+        register term b_ __asm__("rax") = t2_;                                 \
+        __asm__ volatile("call\tshared_slow_" #name data                       \
+                         : "+r"(a_), "+r"(b_), "+r"(h_)                        \
+                         : PINNED, __VA_ARGS__                                 \
+                         : "r10", "rbx", "rbp", "memory", "cc");               \
+        H = h_;                                                                \
+        v = a_;                                                                \
+    } while (0)
+#define SLOW2(v, name, t1, t2, n_live, label)                                  \
+    SLOW_ASM(v, name, t1, t2, SLOW_DATA("%c[fail] - ."), [live] "i"(n_live),   \
+             [fail] "i"(label))
+#define SLOW2_RAISES(v, name, t1, t2, n_live)                                  \
+    SLOW_ASM(v, name, t1, t2, SLOW_DATA("0"), [live] "i"(n_live))
+#define SLOW1(v, name, t, n_live, label) SLOW2(v, name, t, 0, n_live, label)
+#define SLOW1_RAISES(v, name, t, n_live) SLOW2_RAISES(v, name, t, 0, n_live)
+#define SLOW_FAILS(name, t1, t2, label)                                        \
+    SLOW_ASM(v_, name, t1, t2,                                                 \
+             SLOW_DATA("%c[fail] - .") "\n" NOWHERE, [live] "i"(0),            \
+             [fail] "i"(label));                                               \
+    __builtin_unreachable()
+#define SLOW_TEST(name, t1, t2)                                                \
+    ({                                                                         \
+        SLOW_ASM(v_, name, t1, t2, "", "i"(0));                                \
+        (int)v_;                                                               \
+    })
+#endif
+/* What a shared function returns to, with a value in the argument after x5. */
+PRESERVE_NONE long back(PARAMS, term v);
+
 #define YIELD_AT(label, n_live)                                                \
     do {                                                                       \
         S->live = (uint32_t)(n_live);                                          \

@@ -176,7 +176,7 @@ def instance(op, kinds, tier):
     left = re.search(r"(?<!%)%[a-z]\w*", re.sub(r'"[^"]*"', "", body))
     if left and left[0][1:] in dict((n, 0) for _, n in op.operands):
         sys.exit(f"{op.where}: {left[0]} can't be used like that")
-    ends = re.search(r"^    (JUMP\([^;]*|RAISE\w*\([^;]*|RAISE|return .*);\s*\Z", body, re.M)
+    ends = re.search(r"^    (JUMP\([^;]*|RAISE\w*\([^;]*|RAISE|CLAUSES_END.*|return .*);\s*\Z", body, re.M)
     if not ends:
         body += "\n    " + ("NEXT_RET;" if "ret" in op.flags else "NEXT;")
     return tier.length.format(n=k) + body + "\n", k

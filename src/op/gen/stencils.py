@@ -111,7 +111,7 @@ def functions(path):
             if operands == "%rbp" and mnemonic in ("pushq", "popq"):
                 continue
             mnemonic, operands = mnemonic.strip(), operands.strip()
-            if mnemonic == "callq" and operands.startswith("shared_"):
+            if mnemonic == "callq" and re.match(r"shared_\d+_", operands):
                 sys.exit(f"stencils.py: {name} does not end with {operands}")
             if mnemonic == "jmp" and operands.startswith("shared_"):
                 blocks[-1].lines.append(("callq", operands))

@@ -1,5 +1,5 @@
 /*
- * t1.c - where native code goes when it can't go on: out of the registers into
+ * t1_cold.c - where native code goes when it can't go on: out of the registers into
  * cold.c, and back. Compiled as stencils are (op.mk), and under their rules.
  */
 #include "op/t1.h"
