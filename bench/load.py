@@ -24,6 +24,6 @@ print(f"code: {code / ling['instructions']:.1f} bytes an instruction (30): hot "
       f"{ling['hot'] / ling['instructions']:.1f}, cold {ling['cold'] / ling['instructions']:.1f}")
 print(f"code and tables of {ling['new_modules']} modules: "
       f"{ling['code_bytes'] / stock['code_bytes']:.2f} of stock's memory(code) (1.30)")
-for part in "hot cold functions frames lines exports locals funs imports catches module".split():
+for part in "hot cold functions frames lines exports funs imports catches module".split():
     print(f"    {part:10} {ling[part] / 1e6:6.2f} MB")
 print(f"a fresh process: {ling['process_bytes']} bytes (2700), stock {stock['process_bytes']}")

@@ -2,7 +2,7 @@
  * code_size.c - ling:code_size(Module): what the current code of a module takes.
  *
  * [{Part, N}], bytes but for instructions: the compiler's, without labels and
- * lines. `locals' are known by name only to crash dumps and debuggers.
+ * lines.
  */
 #include "bif/bif.h"
 #include "bif/build.h"
@@ -21,10 +21,11 @@ BIF(ling, code_size, 1)
         {am_hot, c->bytes - c->cold_bytes},
         {am_cold, c->cold_bytes},
         {am_functions, c->nfuncs * sizeof *c->funcs},
-        {am_frames, c->nrows * sizeof *c->rows},
-        {am_lines, c->nlines * sizeof *c->lines + c->nfiles * sizeof *c->files},
+        {am_frames, c->nrows * sizeof *c->rows + c->nwide * sizeof *c->wide_rows},
+        {am_lines, c->nlines * (sizeof *c->lines +
+                                (c->line_files ? sizeof *c->line_files : 0)) +
+                       c->nfiles * sizeof *c->files},
         {am_exports, c->nexports * (sizeof *c->exports + sizeof(struct export))},
-        {am_locals, c->nlocals * sizeof *c->locals},
         {am_funs, c->nfuns * (sizeof *c->funs + sizeof *c->fun_addrs +
                               sizeof(struct fun_entry))},
         {am_imports, c->nimports * sizeof *c->imports},

@@ -185,9 +185,9 @@ static bool export_set(struct breakpoint *b)
             return false;
         e->addr = b->stub;
     } else {
-        e->stub[2] = t0_handler(OP_breakpoint);
-        e->stub[3] = (uintptr_t)b;
-        e->addr = &e->stub[2];
+        b->words[0] = t0_handler(OP_breakpoint);
+        b->words[1] = (uintptr_t)b;
+        e->addr = b->words;
     }
     e->flags |= EXPORT_TRACED;
     return b->at_export = true;

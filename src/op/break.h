@@ -49,6 +49,7 @@ struct breakpoint {
 
     bool at_entry, at_export, sealed;
     code_ptr stub;                  /* native: where the place jumps to */
+    uintptr_t words[2];             /* interpreted: code between an export and its own */
     code_ptr go_on;                 /* after the hit */
     struct nif_entry *nif;          /* ... which is this NIF's */
     uintptr_t saved[2];             /* what was at the entry */

@@ -83,19 +83,40 @@ void emit_label_word(struct loader *l, uint32_t label)
     word(l, 0);
 }
 
-/* A new row where frame or line differ from the row before. */
+/* A row's frame and line in one word; what does not fit goes to a table. */
+static uint32_t pack_row(struct loader *l)
+{
+    struct code *c = l->code;
+    uint32_t words = l->frame & ~FRAME_UNSURE, unsure = l->frame >> 31;
+
+    if (words < 1u << ROW_FRAME_BITS && l->line < 1u << ROW_LINE_BITS)
+        return l->line << (ROW_FRAME_BITS + 1) | unsure << ROW_FRAME_BITS | words;
+    c->wide_rows = load_grow(c->wide_rows, &l->wide_size, c->nwide + 1,
+                             sizeof *c->wide_rows);
+    c->wide_rows[c->nwide] = (struct frame_row){l->frame, l->line};
+    return ROW_WIDE | c->nwide++;
+}
+
+/*
+ * A new row where frame or line differ from the row before; an instruction that
+ * is never looked up needs none, but where a process that waits goes on.
+ */
 static void row(struct loader *l)
 {
     struct code *c = l->code;
     uint32_t at = l->nwords;    /* bytes once placed: emit_finish */
 
-    if (c->nrows && c->rows[c->nrows - 1].frame == l->frame &&
-        c->rows[c->nrows - 1].line == l->line)
+    if (op_infos[l->op].flags & OPF_PLAIN && !l->resumes_here)
+        return;
+    l->resumes_here = false;
+    if (c->nrows && l->row_frame == l->frame && l->row_line == l->line)
         return;
     if (c->nrows && c->rows[c->nrows - 1].at == at)
         c->nrows--;
     c->rows = load_grow(c->rows, &l->rows_size, c->nrows + 1, sizeof *c->rows);
-    c->rows[c->nrows++] = (struct frame_row){at, l->frame, l->line};
+    c->rows[c->nrows++] = (struct packed_row){at, pack_row(l)};
+    l->row_frame = l->frame;
+    l->row_line = l->line;
 }
 
 void emit_begin(struct loader *l, enum op op)
@@ -286,6 +307,8 @@ void emit_place_label(struct loader *l, uint32_t label)
     if (l->label_at[label] != UINT32_MAX)
         load_fail(l, "label %u is placed twice", (unsigned)label);
     l->label_at[label] = l->nwords;
+    if (label < l->nlabels && l->resumes[label])
+        l->resumes_here = true;
 }
 
 uint32_t emit_new_label(struct loader *l)

@@ -163,6 +163,9 @@ static bool flow(struct loader *l)
                         continue;
                     again |= arrive(&at[n], frame) && seen[n] == pass;
                 }
+                if (in->op == G_wait || in->op == G_wait_timeout ||
+                    in->op == G_loop_rec_end)
+                    l->resumes[label_of(a[0])] = 1;
                 frame = frame_after(in, a);
                 if (frame < 0 || frame > (int32_t)X_REGS * 64) {
                     load_fail(l, "a frame has %d words", frame);
@@ -1217,7 +1220,7 @@ static void function_start(struct front *f, const struct arg *a)
     }
     c->funcs = load_grow(c->funcs, &l->funcs_size, c->nfuncs + 1, sizeof *c->funcs);
     c->funcs[c->nfuncs++] = (struct func){
-        l->nwords, 0, a[1].value, (uint32_t)a[2].value};  /* words, bytes later */
+        l->nwords, 0, (uint32_t)a[1].value, (uint32_t)a[2].value};  /* words, bytes later */
     emit_begin(l, OP_func_info);
     emit_u(l, a[2].value);
     emit_end(l);
@@ -2011,7 +2014,7 @@ bool front_translate(struct loader *l)
         for (uint32_t i = 0; i < l->nlambdas; i++)
             c->fun_addrs[i] = (code_ptr)((char *)c->base + emit_offset(l, prologues[i]));
         struct { struct code_export *e; uint32_t n; } tables[] = {
-            {c->exports, c->nexports}, {c->locals, c->nlocals}};
+            {c->exports, c->nexports}, {l->locals, l->nlocals}};
         for (int t = 0; t < 2; t++) {
             for (uint32_t i = 0; i < tables[t].n; i++) {
                 struct code_export *e = &tables[t].e[i];

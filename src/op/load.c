@@ -112,7 +112,7 @@ static bool read_exports(struct loader *l, const char *id, struct code_export **
     for (uint32_t i = 0; i < n; i++) {
         struct code_export *e = &(*out)[i];
 
-        e->f = atom_at(l, read_u32(l, &r));
+        e->f = (uint32_t)atom_at(l, read_u32(l, &r));
         e->arity = read_u32(l, &r);
         e->label_off = read_u32(l, &r);     /* the label; its offset later */
         if (!load_ok(l))
@@ -209,7 +209,8 @@ static bool read_literals(struct loader *l)
 
 /* Line numbers: compact numbers, and file names as UTF-8. */
 /* Lines that OTP can't represent are left out of its stack traces, and ours. */
-#define LINE_LIMIT ((1 << 24) - 1)
+#define LINE_LIMIT ((1u << LINE_BITS) - 1)
+#define FILES_IN_LINES (1u << (32 - LINE_BITS))
 /* A file without a name (forms that were compiled) is the module's own. */
 #define NO_FILE ((term)-1)
 
@@ -232,18 +233,24 @@ static bool read_lines(struct loader *l, uint32_t *file_literals)
     c->lines = load_grow(NULL, &size, nlines + 1, sizeof *c->lines);
     c->lines[0] = (struct line_info){0, 0};
     c->nlines = 1;
+    if (nfiles >= FILES_IN_LINES)
+        c->line_files = vm_zalloc(ALLOC_CODE, (nlines + 1) * sizeof *c->line_files);
     while (c->nlines <= nlines && load_ok(l)) {
         unsigned tag;
         uint64_t v = read_compact(l, &r, &tag);
 
-        if (tag == 2)
+        if (tag == 2) {
+            if (v > nfiles)
+                return load_fail(l, "a line is of a file it does not name");
             file = (uint32_t)v;
-        else if (v < LINE_LIMIT)
-            c->lines[c->nlines++] = (struct line_info){file, (uint32_t)v};
-        else
-            c->lines[c->nlines++] = (struct line_info){0, 0};
-        if (file > nfiles)
-            return load_fail(l, "a line is of a file it does not name");
+            continue;
+        }
+        bool fits = v < LINE_LIMIT;
+
+        if (c->line_files)
+            c->line_files[c->nlines] = fits ? file : 0;
+        c->lines[c->nlines++] = (struct line_info){
+            fits && !c->line_files ? file : 0, fits ? (uint32_t)v : 0};
     }
     c->files = vm_alloc(ALLOC_CODE, (nfiles + 1) * sizeof *c->files);
     c->files[0] = THE_NON_VALUE;
@@ -445,6 +452,8 @@ static void loader_free(struct loader *l)
 {
     vm_free(l->atoms);
     vm_free(l->imports);
+    vm_free(l->locals);
+    vm_free(l->resumes);
     vm_free(l->lambdas);
     vm_free(l->literals);
     vm_free(l->instrs);
@@ -469,7 +478,7 @@ static bool load(struct loader *l)
         return load_fail(l, "it is no BEAM file");
     if (!read_atoms(l) || !code_header(l, &code) || !read_imports(l) ||
         !read_exports(l, "ExpT", &c->exports, &c->nexports) ||
-        !read_exports(l, "LocT", &c->locals, &c->nlocals) || !read_lambdas(l) ||
+        !read_exports(l, "LocT", &l->locals, &l->nlocals) || !read_lambdas(l) ||
         !read_literals(l))
         return false;
     if (chunk(l, "Attr", &r, false))
@@ -496,6 +505,7 @@ static bool load(struct loader *l)
 
     l->label_at = vm_alloc(ALLOC_CODE, (l->nlabels + 1) * sizeof *l->label_at);
     memset(l->label_at, 0xff, (l->nlabels + 1) * sizeof *l->label_at);
+    l->resumes = vm_zalloc(ALLOC_CODE, l->nlabels + 1);
     c->funs = vm_zalloc(ALLOC_CODE, (l->nlambdas + 1) * sizeof *c->funs);
     c->fun_addrs = vm_zalloc(ALLOC_CODE, (l->nlambdas + 1) * sizeof *c->fun_addrs);
     for (uint32_t i = 0; i < l->nlambdas; i++) {

@@ -70,6 +70,8 @@ struct loader {
     uint32_t natoms;
     struct import *imports;
     uint32_t nimports;
+    struct code_export *locals; /* only looked at */
+    uint32_t nlocals;
     struct lambda *lambdas;
     uint32_t nlambdas;
     term *literals;             /* in mbufs, then in the literal area */
@@ -95,7 +97,10 @@ struct loader {
     uint32_t nfixups, fixups_size;
     struct catch_fixup *catches;
     uint32_t ncatches, catches_size;
-    uint32_t rows_size, funcs_size;
+    uint32_t rows_size, wide_size, funcs_size;
+    uint32_t row_frame, row_line;   /* the last row's */
+    uint8_t *resumes;           /* labels where a process that waited goes on */
+    bool resumes_here;          /* one of them has just been placed */
     uint32_t labels, labels_size;   /* in label_at: nlabels and emit_new_label's */
     bool lines;                 /* wanted: where in the source */
     bool native;                /* words are records: native.h */

@@ -25,6 +25,7 @@ enum op_flag {
     OPF_NATIVE = 8,         /* only native code has it */
     OPF_ENTRY = 16,         /* where a stub goes */
     OPF_SHARED = 32,        /* native code calls its body */
+    OPF_PLAIN = 64,         /* it neither calls nor raises, collects nor waits */
 };
 
 struct op_instance {

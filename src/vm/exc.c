@@ -304,17 +304,15 @@ static term item(struct proc *p, code_ptr pc, term args, term info)
     struct func *f = code_func(c, pc);
     if (!f)
         return THE_NON_VALUE;
-    const struct frame_row *row = code_row(c, pc);
-    term loc = info;
+    struct frame_row row;
+    term loc = info, file;
+    uint32_t line = code_row(c, pc, &row) ? code_line(c, &row, &file) : 0;
 
-    if (row && row->line && row->line < c->nlines) {
-        struct line_info *line = &c->lines[row->line];
-        term file = line->file < c->nfiles ? c->files[line->file] : THE_NON_VALUE;
-
+    if (line) {
         if (file == THE_NON_VALUE)
             file = exc_file_of_module(p, c->module);
         term *hp = heap_alloc(p, 2 * (3 + CONS_WORDS));
-        term pair = put_tuple2(&hp, am_line, small_make(line->line));
+        term pair = put_tuple2(&hp, am_line, small_make(line));
 
         loc = put_cons(&hp, pair, loc);
         pair = put_tuple2(&hp, am_file, file);
@@ -487,13 +485,14 @@ void exc_print_stack(struct proc *p, code_ptr pc)
     for (uint32_t i = 0; i < n; i++) {
         struct code *c = code_find(pcs[i]);
         struct func *f = c ? code_func(c, pcs[i]) : NULL;
-        const struct frame_row *row = f ? code_row(c, pcs[i]) : NULL;
+        struct frame_row row;
+        term file;
         char line[512];
 
         if (!f)
             continue;
         const struct atom *m = atom_get(c->module), *name = atom_get(f->f);
-        unsigned at = row && row->line < c->nlines ? c->lines[row->line].line : 0;
+        unsigned at = code_row(c, pcs[i], &row) ? code_line(c, &row, &file) : 0;
         int len = snprintf(line, sizeof line, "  %.*s:%.*s/%u line %u\n", m->bytes,
                            (const char *)m->name, name->bytes,
                            (const char *)name->name, f->arity, at);

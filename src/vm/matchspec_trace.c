@@ -16,8 +16,8 @@ static term caller(struct ms_run *r, bool line)
 {
     struct code *c = r->caller ? code_find(r->caller) : NULL;
     struct func *f = c ? code_func(c, r->caller) : NULL;
-    const struct frame_row *row;
-    term *hp, loc = am_undefined;
+    struct frame_row row;
+    term *hp, loc = am_undefined, file;
 
     if (!f)
         return am_undefined;
@@ -25,14 +25,12 @@ static term caller(struct ms_run *r, bool line)
         hp = ms_scratch(r, 4);
         return put_tuple3(&hp, c->module, f->f, small_make(f->arity));
     }
-    row = code_row(c, r->caller);
-    if (row && row->line && row->line < c->nlines) {
-        const struct line_info *l = &c->lines[row->line];
-        term file = l->file && l->file < c->nfiles ? c->files[l->file]
-                                                   : exc_file_of_module(r->p, c->module);
-
+    uint32_t at = code_row(c, r->caller, &row) ? code_line(c, &row, &file) : 0;
+    if (at) {
+        if (file == THE_NON_VALUE)
+            file = exc_file_of_module(r->p, c->module);
         hp = ms_scratch(r, 3);
-        loc = put_tuple2(&hp, file, small_make(l->line));
+        loc = put_tuple2(&hp, file, small_make(at));
     }
     hp = ms_scratch(r, 5);
     return put_tuple4(&hp, c->module, f->f, small_make(f->arity), loc);

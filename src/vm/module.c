@@ -356,10 +356,12 @@ uint32_t code_frame(code_ptr pc, struct code **c)
 
     if (k->pc != pc) {
         struct code *found = code_find(pc);
-        const struct frame_row *row = found ? code_row(found, pc) : NULL;
+        struct frame_row row = {0};
         int ours = break_frame(pc + 1);
 
-        *k = (struct kept_frame){pc, found, row ? row->frame : 0};
+        if (found)
+            code_row(found, pc, &row);
+        *k = (struct kept_frame){pc, found, row.frame};
         if (ours >= 0)
             *k = (struct kept_frame){pc, NULL, (uint32_t)ours};
     }
@@ -411,6 +413,8 @@ static code_ptr code_at(const struct code *c, uint32_t offset)
     return (code_ptr)((uintptr_t)c->base + offset);
 }
 
+_Static_assert(ATOM_MAKE((uint64_t)ATOM_LIMIT) <= UINT32_MAX, "struct func, code_export");
+
 struct func *code_func(struct code *c, code_ptr pc)
 {
     uint32_t at = code_offset(c, pc);
@@ -427,7 +431,7 @@ struct func *code_func(struct code *c, code_ptr pc)
     return lo ? &c->funcs[lo - 1] : NULL;
 }
 
-const struct frame_row *code_row(struct code *c, code_ptr pc)
+bool code_row(const struct code *c, code_ptr pc, struct frame_row *row)
 {
     uint32_t at = code_offset(c, pc);
     uint32_t lo = 0, hi = c->nrows;
@@ -440,7 +444,29 @@ const struct frame_row *code_row(struct code *c, code_ptr pc)
         else
             hi = mid;
     }
-    return lo ? &c->rows[lo - 1] : NULL;
+    *row = (struct frame_row){0, 0};
+    if (lo == 0)
+        return false;
+    uint32_t what = c->rows[lo - 1].what;
+    if (what & ROW_WIDE) {
+        *row = c->wide_rows[what & ~ROW_WIDE];
+    } else {
+        row->frame = what & ((1u << ROW_FRAME_BITS) - 1);
+        row->frame |= what >> ROW_FRAME_BITS & 1 ? FRAME_UNSURE : 0;
+        row->line = what >> (ROW_FRAME_BITS + 1);
+    }
+    return true;
+}
+
+uint32_t code_line(const struct code *c, const struct frame_row *row, term *file)
+{
+    *file = THE_NON_VALUE;
+    if (row->line == 0 || row->line >= c->nlines)
+        return 0;
+    uint32_t n = c->line_files ? c->line_files[row->line] : c->lines[row->line].file;
+    if (n < c->nfiles)
+        *file = c->files[n];
+    return c->lines[row->line].line;
 }
 
 /* Catch entries */
@@ -597,10 +623,11 @@ void code_free(struct code *c)
         literal_area_free(c->literals);
     vm_free(c->funcs);
     vm_free(c->rows);
+    vm_free(c->wide_rows);
     vm_free(c->lines);
+    vm_free(c->line_files);
     vm_free(c->files);
     vm_free(c->exports);
-    vm_free(c->locals);
     vm_free(c->funs);
     vm_free(c->fun_addrs);
     vm_free(c->imports);

@@ -28,7 +28,7 @@ struct export {
     uint32_t arity;
     term m, f;
     code_ptr entry;             /* function in current code, NULL if none */
-    uintptr_t stub[4];          /* code: call the BIF or error_handler */
+    uintptr_t stub[2];          /* code: call the BIF or error_handler */
 } __attribute__((aligned(16)));
 
 void export_init(void);
@@ -53,8 +53,7 @@ struct fun_entry {
     uint32_t index, old_uniq;
     uint8_t uniq[16];           /* MD5 of the module */
     struct export *unloaded;    /* ... */
-    uintptr_t stub[4];
-    struct fun_entry *next;
+    uintptr_t stub[2];
 } __attribute__((aligned(16)));
 
 struct fun_entry *fun_entry_put(term module, uint32_t index, uint32_t old_uniq,
@@ -89,26 +88,33 @@ static inline term export_fun_put(term **hp, struct export *e)
 struct func {                   /* sorted by start */
     uint32_t start;             /* offset of its func_info in the code, bytes */
     uint32_t entry;             /* offset of its entry */
-    term f;
+    uint32_t f;                 /* a term: atoms have 32 bits */
     uint32_t arity;
 };
 /*
  * A row holds from byte offset `at` to the next row's: words of the frame,
  * excluding the return address, and where in the source. An instruction that
  * raises, waits or yields is looked up at its own pc; a return address at
- * pc - 1, which lies in the call.
+ * pc - 1, which lies in the call. Other instructions have no row of their own.
  */
 #define FRAME_UNSURE 0x80000000u   /* in frame: code that raises, reached with others too */
 struct frame_row {
-    uint32_t at;
     uint32_t frame;
     uint32_t line;              /* index in lines, 0: none */
 };
-struct line_info {
-    uint32_t file;              /* index in files; 0 is the module's own */
-    uint32_t line;
+/* As it is kept. what: line, unsure, frame; or ROW_WIDE and an index in wide_rows. */
+#define ROW_WIDE 0x80000000u
+#define ROW_FRAME_BITS 10
+#define ROW_LINE_BITS 20
+struct packed_row {
+    uint32_t at, what;
 };
-struct code_export { term f; uint32_t arity; uint32_t label_off; };
+/* file: an index in files, 0 is the module's own; unless there are line_files. */
+#define LINE_BITS 24
+struct line_info {
+    uint32_t file : 32 - LINE_BITS, line : LINE_BITS;
+};
+struct code_export { uint32_t f, arity, label_off; };   /* f: a term, as above */
 
 struct code {
     uintptr_t *base;            /* 16-byte aligned */
@@ -117,11 +123,12 @@ struct code {
     uint32_t cold_at, cold_bytes;       /* of native code: what lies behind the hot parts */
     term module;
     struct func *funcs; uint32_t nfuncs;
-    struct frame_row *rows; uint32_t nrows;
+    struct packed_row *rows; uint32_t nrows;
+    struct frame_row *wide_rows; uint32_t nwide;
     struct line_info *lines; uint32_t nlines;
+    uint32_t *line_files;               /* of each line, where files are too many */
     term *files; uint32_t nfiles;       /* charlists in the literal area, [0] NONE */
     struct code_export *exports; uint32_t nexports;
-    struct code_export *locals; uint32_t nlocals;
     struct fun_entry **funs; uint32_t nfuns;
     code_ptr *fun_addrs;
     struct export **imports; uint32_t nimports;
@@ -155,7 +162,10 @@ struct module *module_next(size_t *i);
 /* Where a pc lies. NULL if in no loaded code (exports' stubs). */
 struct code *code_find(code_ptr pc);
 struct func *code_func(struct code *c, code_ptr pc);
-const struct frame_row *code_row(struct code *c, code_ptr pc);
+/* False: it has none, and *row is all 0. */
+bool code_row(const struct code *c, code_ptr pc, struct frame_row *row);
+/* A row's line, and in *file a charlist, THE_NON_VALUE: module.erl; 0: none. */
+uint32_t code_line(const struct code *c, const struct frame_row *row, term *file);
 /*
  * Words of the frame at pc, and the code it lies in (NULL: none; then 0). What
  * was asked for is remembered: raising asks for the same few again and again.

@@ -50,10 +50,10 @@ static bool uses_code(const struct proc *p, const struct code *old)
         return true;
     for (;;) {
         struct code *c = code_find((code_ptr)pc);
-        const struct frame_row *row = c ? code_row(c, (code_ptr)pc) : NULL;
+        struct frame_row row;
 
-        if (row)
-            sp += row->frame;
+        if (c && code_row(c, (code_ptr)pc, &row))
+            sp += row.frame;
         if (sp >= p->heap.hend)
             return false;
         /* The address after a call may be the first of another row. */

@@ -57,6 +57,12 @@ class Op:
         self.kinds, self.frequent = set(), set()
 
 
+# What an instruction does that is looked up in the table of frames.
+LEAVES = re.compile(r"\b(GC|SELF|RET_ADDR|LEAVE\w*|RAISE\w*|YIELD\w*|SLOW(?!_TEST)\w*|"
+                    r"COUNTED_CALL|CALL_BIF|BIF_\w+|CLAUSES_END|FLOAT_PAIR|ENTER_\w+|"
+                    r"NOTICE_HEAP|return)\b")
+
+
 def parse(path):
     lines = open(path).read().split("\n")
     i = 0
@@ -224,7 +230,9 @@ for op in ops:
         table.append(f"    {{{pack(kinds):#x}, {words}, "
                      f"t0_{op.name}_{kinds or 'N'}}},")
     roles = "".join(ROLE_LETTER[r] for r, _ in op.operands)
-    flags = "|".join(["0"] + [f"OPF_{f.upper()}" for f in op.flags])
+    plain = [] if set(op.flags) & {"ret", "entry"} or LEAVES.search("\n".join(op.body)) \
+        else ["plain"]
+    flags = "|".join(["0"] + [f"OPF_{f.upper()}" for f in op.flags + plain])
     infos.append(f'    {{"{op.name}", "{roles}", {flags}, {first}, '
                  f'{len(table) - first}}},')
 t0 += ["const struct op_instance t0_instances[] = {"] + table + ["};"]
