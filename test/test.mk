@@ -49,6 +49,7 @@ check-nomem: $(LING)
 
 # Where there is KVM, images are tested on it too.
 KVM := $(if $(wildcard /dev/kvm),kvm)
+QEMU := $(shell command -v qemu-system-x86_64)
 
 ## check-web   examples/web on stock erl, on ling, in an image, in a baked one; a client outside
 WEB_ARGS := -noshell -pa $(EX)/web/ebin -web port 0 -web address '{127,0,0,1}' -run web_app run
@@ -60,6 +61,10 @@ check-web: $(LING) examples kindling
 	for image in web.img web.baked.img; do for on in process $(KVM); do \
 	    escript test/web.escript bin/kindling run --on $$on -p PORT:8080 build/$$image || exit 1; \
 	done; done
+	$(if $(QEMU),for image in web.img web.baked.img; do \
+	    escript test/web.escript -c 4 bin/kindling run --on qemu --tcg -p PORT:8080 build/$$image \
+	        || exit 1; \
+	done,@echo "SKIPPED: no QEMU here, images were not tested under it")
 
 # The same in an image, which has no Unix processes to spawn, no devices, links
 # or owners among its files, and loads no .so.

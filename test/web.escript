@@ -2,12 +2,16 @@
 %% web.escript - a client for examples/web, from outside: starts the server and
 %% asks it what it should answer, then what it should survive.
 %%
-%%    escript test/web.escript COMMAND ARG...
+%%    escript test/web.escript [-c CONNECTIONS] COMMAND ARG...
 %%
-%% The command must say "serving on port N". PORT in an argument becomes a free
-%% port of the host, where it is to be reached then. Ends with status 0 or 1.
+%% CONNECTIONS (200) are made at the same time, at the end. The command must say
+%% "serving on port N". PORT in an argument becomes a free port of the host, where
+%% it is to be reached then. Ends with status 0 or 1.
 
-main([Command | Args0]) ->
+main(["-c", N | Args]) -> main(list_to_integer(N), Args);
+main(Args) -> main(200, Args).
+
+main(Connections, [Command | Args0]) ->
     {Published, Args} = publish(Args0),
     Path = case os:find_executable(Command) of
                false -> filename:absname(Command);
@@ -22,7 +26,7 @@ main([Command | Args0]) ->
     counter(Port),
     echo(Port),
     strangers(Port),
-    crowd(Port),
+    crowd(Port, Connections),
     {os_pid, Pid} = erlang:port_info(Server, os_pid),
     check(alive, true, filelib:is_dir("/proc/" ++ integer_to_list(Pid))),
     os:cmd("kill " ++ integer_to_list(Pid)),
@@ -142,15 +146,15 @@ strangers(Port) ->
     [gen_tcp:close(X) || X <- [Silent, Half, S]].
 
 %% Connections at the same time, each with a few requests.
-crowd(Port) ->
+crowd(Port, N) ->
     Self = self(),
     Ps = [spawn_link(fun() ->
                              S = connect(Port),
                              Self ! {self(), [get(S, "/counter") || _ <- lists:seq(1, 5)]},
                              receive stop -> gen_tcp:close(S) end
-                     end) || _ <- lists:seq(1, 200)],
+                     end) || _ <- lists:seq(1, N)],
     All = lists:append([receive {P, L} -> L after 60000 -> [none] end || P <- Ps]),
-    check(crowd, [{200, integer_to_binary(N)} || N <- lists:seq(156, 1155)],
+    check(crowd, [{200, integer_to_binary(155 + I)} || I <- lists:seq(1, 5 * N)],
           lists:sort(fun({_, A}, {_, B}) -> binary_to_integer(A) =< binary_to_integer(B) end,
                      All)),
     [P ! stop || P <- Ps].

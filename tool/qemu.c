@@ -23,6 +23,7 @@
 
 #include "abi/shim.h"
 #include "kindling.h"
+#include "switch.h"
 #include "tender.h"
 
 #define QEMU "qemu-system-x86_64"
@@ -30,7 +31,7 @@
 /* Beside the arena: stack, window, tables, rounding, what the firmware takes. */
 #define MACHINE_BYTES (8u << 20)
 
-static int boot_module(struct tender *t, const void *info, size_t n)
+static int boot_module(struct tender *t, const void *info, size_t n, bool network)
 {
     struct shim_boot boot = {.magic = SHIM_BOOT_MAGIC, .info_bytes = n};
     struct timespec ts;
@@ -50,6 +51,8 @@ static int boot_module(struct tender *t, const void *info, size_t n)
     ((struct guest_info *)t->info)->mem_bytes = t->opt.mem_bytes;
     if (!(t->image.header.flags & IMAGE_SHELL))
         ((struct guest_info *)t->info)->flags &= ~(uint32_t)GUEST_TTY_IN;
+    if (network)
+        ((struct guest_info *)t->info)->flags |= GUEST_HAS_NET;
     if (getrandom(boot.seed, sizeof boot.seed, 0) != sizeof boot.seed)
         fail(EXIT_TOOL, "cannot start %s: no entropy", t->opt.image_path);
     if (fd < 0 || write(fd, &boot, sizeof boot) != sizeof boot ||
@@ -62,7 +65,7 @@ static _Noreturn void exec_qemu(const struct run_options *o, const struct tender
                                 int module, int control)
 {
     uint64_t bytes = t->image.pa_end + t->opt.mem_bytes + t->image.header.code_bytes +
-                     MACHINE_BYTES;
+                     MACHINE_BYTES + (o->network ? GUEST_NET_SIZE : 0);
     bool kvm = !o->tcg && access("/dev/kvm", R_OK | W_OK) == 0;
     const char *argv[] = {
         QEMU, "-M",
@@ -76,7 +79,10 @@ static _Noreturn void exec_qemu(const struct run_options *o, const struct tender
         "-chardev", format("socket,id=control,fd=%d", control),
         "-device", "isa-serial,chardev=control,iobase=0x2f8,irq=3",
         "-device", "isa-debug-exit,iobase=0xf4,iosize=4",
-        "-kernel", o->image, "-initrd", format("/proc/self/fd/%d", module), NULL,
+        "-kernel", o->image, "-initrd", format("/proc/self/fd/%d", module),
+        o->network ? "-global" : NULL, "virtio-mmio.force-legacy=off",
+        "-netdev", o->network ? o->network->netdev : NULL,
+        "-device", o->network ? network_card(o->network) : NULL, NULL,
     };
     sigset_t none;
 
@@ -213,7 +219,7 @@ int run_qemu(const struct run_options *o, const void *info, size_t n)
         fail(EXIT_TOOL, "cannot run %s under QEMU with %llu MiB: at most 2900 with the "
              "image; use --mem", o->image, (unsigned long long)t.opt.mem_bytes >> 20);
     t.tsc_hz = host_tsc_hz();
-    module = boot_module(&t, info, n);
+    module = boot_module(&t, info, n, o->network);
     if (socketpair(AF_UNIX, SOCK_STREAM, 0, control) < 0)
         fail(EXIT_TOOL, "cannot make a control line: %s", strerror(errno));
     catch_signals();

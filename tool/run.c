@@ -34,7 +34,8 @@ static const char help[] =
 "      --env-file FILE  such variables, one on a line; # begins a comment\n"
 "  -d, --detach         run it in the background; its name is printed\n"
 "      --name NAME      a name for `kindling ps`, `logs` and `stop`\n"
-"      --net            with a port on the network of this user's instances\n"
+"      --net            with a port on the network of this user's instances;\n"
+"                       under QEMU with a network of its own\n"
 "  -p, --publish [ADDRESS:]HOST:GUEST\n"
 "                       connections to this port of the host, on 127.0.0.1 unless\n"
 "                       an address is given, go to that of the instance (--net too)\n"
@@ -277,8 +278,6 @@ int run_main(int argc, char **argv)
     if (strcmp(on, "qemu") != 0 && strcmp(on, "kvm") != 0 && strcmp(on, "process") != 0)
         fail(EXIT_TOOL, "cannot run on %s: kvm, qemu or process is wanted", on);
     kept = name || detach;
-    if (net.wanted && strcmp(on, "qemu") == 0)
-        fail(EXIT_TOOL, "cannot run with a network under QEMU: it does not exist yet");
     if (kept || net.wanted) {
         struct image im;
         char why[200];
@@ -291,7 +290,10 @@ int run_main(int argc, char **argv)
         registry_check_name(name);
     }
     if (net.wanted) {
-        network_join(&net, name);
+        if (strcmp(on, "qemu") == 0)
+            network_under_qemu(&net);
+        else
+            network_join(&net, name);
         o.network = &net;
     }
     make_info(&info, &env, argc - optind, argv + optind, &net);

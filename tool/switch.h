@@ -61,6 +61,7 @@ struct network {
     struct publish publish[PUBLISH_MAX];
     unsigned published;
     int memory, kick, wake, lease;      /* from the switch, for the tender */
+    char *netdev;                       /* QEMU's -netdev */
     struct guest_net net;
 };
 /* [ADDRESS:]HOST:GUEST; it listens at once. */
@@ -72,6 +73,9 @@ void network_join(struct network *n, const char *name);
 /* For the tender's arguments: --net's. */
 char *network_argument(const struct network *n);
 void network_close(struct network *n);  /* the tender has its own by now */
+/* qemu_net.c: or one that QEMU makes. What it is to have as a -device. */
+void network_under_qemu(struct network *n);
+char *network_card(const struct network *n);
 /* A connection to the switch; start: begin one if there is none, else -1. */
 int switch_connect(bool start);
 pid_t switch_fork(int listener);         /* one that serves it, in the background */

@@ -15,7 +15,7 @@
  *     base + 512 MiB      GATE    the gate's code, R X
  *                         INFO    struct guest_info, arguments, R
  *                         WINDOW  shared with the outside, RW
- *                         NET     frame rings shared with the switch, RW, if any
+ *                         NET     frame rings (net.h), RW, if any
  *                         STACK   of the C code, RW; absent below it
  *                         CODE    code made when the image was built, R X
  *                         CODE_X  code made at run time, R X, absent at first;
@@ -36,7 +36,7 @@
 #ifndef ABI_GUEST_H
 #define ABI_GUEST_H
 
-#define GUEST_VERSION   4
+#define GUEST_VERSION   5
 
 /* The base of images that name no other; any 4 GiB boundary in its slot. */
 #ifndef GUEST_BASE
@@ -153,7 +153,7 @@ enum guest_flags {
 /* Who the instance is on its network. */
 struct guest_net {
     uint8_t mac[6], padding[2];
-    uint8_t ip[4], mask[4], gateway[4];     /* IPv4; the gateway resolves names */
+    uint8_t ip[4], mask[4], gateway[4];     /* IPv4 */
 };
 
 /*

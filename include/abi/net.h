@@ -1,6 +1,7 @@
 /*
  * net.h - the Ethernet port of an instance: two rings of frames in memory that
- * the guest shares with the switch, part of no image, new for each start.
+ * the guest shares with the switch (under a foreign VMM with the shim, which
+ * has a card behind it), part of no image, new for each start.
  *
  * Each ring has one producer and one consumer. `head` counts the frames ever
  * put, `tail` those ever taken; each side keeps its own count to itself and
@@ -21,10 +22,12 @@
 
 #define NET_SLOTS       256u            /* of a ring; a power of two */
 #define NET_FRAME_MAX   1514            /* without the checksum */
+#define NET_BEFORE      12              /* room in front for a card's own header */
 
 struct net_slot {
     uint32_t bytes;
-    uint8_t frame[2044];
+    uint8_t before[NET_BEFORE];
+    uint8_t frame[2032];
 };
 
 struct net_ring {

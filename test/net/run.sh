@@ -16,12 +16,13 @@ good() { passed=$((passed + 1)); }
 bad() { failed=$((failed + 1)); echo "FAIL: $*"; }
 equal() { if [ "$2" = "$3" ]; then good; else bad "$1: expected \"$2\", got \"$3\""; fi; }
 matches() { if echo "$3" | grep -qE -- "$2"; then good; else bad "$1: no \"$2\" in \"$3\""; fi; }
-run() { "$kindling" run --on "$on" --net "$out/net.img" -- "$@" 2>&1 < /dev/null; }
+# $on: one word, or --tcg behind it
+run() { "$kindling" run --on $on --net "$out/net.img" -- "$@" 2>&1 < /dev/null; }
 # start NAME OPTIONS... -- ARGS: in the background; $address is its own
 start() {
     name=$1
     shift
-    "$kindling" run -d --name "$name" --on "$on" "$@" > /dev/null || bad "$name does not start"
+    "$kindling" run -d --name "$name" --on $on "$@" > /dev/null || bad "$name does not start"
     started="$started $name"
     address=
     while [ -z "$address" ]; do
@@ -56,8 +57,9 @@ while True:
 print("all of it" if got == data else "%d bytes differ" % len(got))
 EOF
 }
-resolver=
-trap 'stop; late stop late 2> /dev/null; [ -z "$resolver" ] || kill "$resolver"' EXIT
+resolver= host_echo=
+trap 'stop; late stop late 2> /dev/null
+    for pid in $resolver $host_echo; do kill "$pid"; done' EXIT
 
 erlc -o "$out/ebin" test/net/net_app.erl || exit 1
 echo '{application, net_app, [{vsn, "1"}, {modules, [net_app]}, {registered, []},
@@ -169,6 +171,60 @@ s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
 s.bind(("127.0.0.1", int(sys.argv[1])))
 print("free")' "$port" 2>&1)"
     stop
+done
+
+# Under QEMU: its own card, and the network that QEMU makes.
+python3 - > "$out/host_echo" << 'EOF' &
+import socket
+l = socket.create_server(("127.0.0.1", 0))
+print(l.getsockname()[1], flush=True)
+while True:
+    s, _ = l.accept()
+    while part := s.recv(10000):
+        s.sendall(part)
+    s.close()
+EOF
+host_echo=$!
+while [ ! -s "$out/host_echo" ]; do sleep 0.05; done
+if ! command -v qemu-system-x86_64 > /dev/null; then
+    echo "no QEMU: not tested under it" >&2
+    modes=
+fi
+for on in $(echo "$modes" | sed 's/process/qemu:--tcg/; s/kvm/qemu/'); do
+    on=$(echo "$on" | tr : ' ')
+    matches "$on address" '^10\.78\.0\.15 \[2,75,105,' "$(run address)"
+    port=$(free_port)
+    unheard=$(free_port)
+    start "echo-qemu" -p "$port:7777" -p "$unheard:7778" "$out/net.img" -- echo 7777
+    equal "$on published, little" "all of it" "$(through "$port" 10)"
+    equal "$on published, much" "all of it" "$(through "$port" 3000000)"
+    equal "$on nobody listens inside" "end" "$(python3 -c '
+import socket, sys
+s = socket.create_connection(("127.0.0.1", int(sys.argv[1])), 20)
+try:
+    print("data" if s.recv(10) else "end")
+except ConnectionResetError:
+    print("end")' "$unheard")"
+    equal "$on to the host" "all of it" "$(run through 10.78.0.2 "$(cat "$out/host_echo")" 1000000)"
+    equal "$on nobody listens" "{error,econnrefused}" "$(run connect 10.78.0.2 "$(free_port)")"
+    matches "$on port in use" "cannot publish $port:1: Address in use" \
+        "$("$kindling" run --on $on -p "$port:1" "$out/net.img" 2>&1)"
+    matches "$on dump" "cannot dump echo-qemu: " "$("$kindling" dump echo-qemu 2>&1)"
+    stop
+    # QEMU asks the host's resolver, at port 53: in a network of our own.
+    if unshare -rmn true 2> "$out/unshare"; then
+        echo "nameserver 127.0.0.1" > "$out/resolv.conf"
+        equal "$on names" "one.test is 10.1.2.3
+two.test: nxdomain" "$(unshare -rmn sh -c "
+            ip link set lo up && mount --bind '$out/resolv.conf' /etc/resolv.conf || exit
+            python3 test/net/resolver.py 53 > '$out/resolver53' &
+            while [ ! -s '$out/resolver53' ]; do sleep 0.05; done
+            '$kindling' run --on $on --net '$out/net.img' -- resolve one.test two.test
+            kill \$!" < /dev/null 2>&1)"
+        rm "$out/resolver53"
+    else
+        echo "SKIPPED: no namespaces here, names under QEMU were not tested" >&2
+    fi
 done
 
 # Frames get lost, come twice, change places.

@@ -69,7 +69,6 @@ for bad in 80 80: :80 80:x 80:99999 x:80:80 1.2.3:80:80 -1:80; do
     refused 125 "cannot publish $bad: " "$kindling" run -p "$bad" x.img
 done
 refused 125 "cannot publish 192.0.2.1:8080:80: " "$kindling" run -p 192.0.2.1:8080:80 x.img
-refused 125 "cannot run with a network under QEMU" "$kindling" run --on qemu --net x.img
 refused 125 "cannot dump nobody: no instance" "$kindling" dump nobody
 
 # --- build ---

@@ -11,7 +11,7 @@ BARE_CODE := -std=gnu11 -O2 -g $(WARN) -fPIE -mno-red-zone -fno-stack-protector 
 BARE_CFLAGS = $(BARE_TARGET) $(BARE_CODE)
 SHIM_CFLAGS := $(BARE_TARGET) -std=gnu11 -O2 $(WARN) -ffreestanding -fno-pie \
     -mcmodel=small -mgeneral-regs-only -mno-red-zone -fno-stack-protector \
-    -fno-asynchronous-unwind-tables -fcf-protection=none -Iinclude
+    -fno-asynchronous-unwind-tables -fcf-protection=none -Iinclude -Isrc
 BARE_RT := $(shell $(CC) -print-resource-dir)/lib/linux/libclang_rt.builtins-x86_64.a
 
 # Debian's zlib is made for glibc; fortify.c has the few names it adds.
@@ -20,7 +20,7 @@ BARE_LIBZ := /usr/lib/x86_64-linux-gnu/libz.a
 # All of os/bare but main.c, which is the VM's; a test brings its own.
 BARE_OS_SRC := $(filter-out src/os/bare/main.c,$(wildcard src/os/bare/*.c))
 BARE_OS_OBJ := $(patsubst src/%,$(BARE)/%.o,$(BARE_OS_SRC) src/os/bare/entry.S)
-SHIM_OBJ    := $(BARE)/os/bare/shim/start.S.o $(BARE)/os/bare/shim/shim.c.o
+SHIM_OBJ    := $(addprefix $(BARE)/os/bare/shim/,start.S.o shim.c.o virtio_net.c.o)
 
 $(BARE)/os/bare/shim/%.o: src/os/bare/shim/% $(MUSL_OUT)/.headers
 	@mkdir -p $(@D)

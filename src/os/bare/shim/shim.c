@@ -3,8 +3,10 @@
  *
  * It maps the image by the image's own program headers, so that one written out
  * by a running guest needs no other shim. It changes only its copy at 1 MiB,
- * which the guest does not see: what is written out is as it was linked. Devices: two 16550s, the local APIC's timer,
- * the I/O APIC, isa-debug-exit. What it can't do it says on the console.
+ * which the guest does not see: what is written out is as it was linked. Devices:
+ * two 16550s, the local APIC's timer, the I/O APIC, isa-debug-exit, and if the
+ * instance has a network, a card (virtio_net.h). What it can't do it says on the
+ * console.
  */
 #include <elf.h>
 #include <errno.h>
@@ -12,20 +14,22 @@
 #include "abi/image.h"
 #include "abi/shim.h"
 #include "abi/tables.h"
+#include "os/bare/shim/virtio_net.h"
 
 extern uint8_t pml4[], pool[], pool_end[], shim_stack_top[], stubs[];
-extern uint8_t gate_code[], gate_code_end[], on_interrupt[];
+extern uint8_t gate_code[], gate_code_end[], on_interrupt[], on_card_interrupt[];
 extern uint64_t gdt_tss[2];
 void halt(void);
 void shim_main(void *start_info);
 long shim_gate(uint64_t op, uint64_t a, uint64_t b, uint64_t c);
 _Noreturn void shim_fault(uint64_t *frame, uint64_t cr2);
+void shim_card(void);
 
 uint64_t shim_entry, shim_info, shim_stack, shim_gate_va;
 struct {
     uint16_t low, selector, type, mid;
     uint32_t high, zero;
-} idt[35];
+} idt[36];
 
 static struct {
     uint32_t zero;
@@ -135,6 +139,65 @@ static _Noreturn void refuse(const char *why)
     leave(EXIT_TOOL, GUEST_EXIT_START);
 }
 
+/* --- the network --- */
+
+/*
+ * QEMU's microvm has its virtio devices in these places, one interrupt of the
+ * I/O APIC each; it fills them from the last one down.
+ */
+#define VIRTIO_PLACES   8
+#define VIRTIO_AT       0xfeb00000ul
+#define VIRTIO_BYTES    0x200
+#define VIRTIO_IRQ      5
+#define VIRTIO_MAGIC    0x74726976      /* "virt" */
+#define VIRTIO_NET      1
+
+static struct card card;
+static int card_works;
+
+static void card_turn(void)
+{
+    if (card_works && !card_work(&card)) {
+        card_works = 0;
+        say("kindling: the network card broke the rules of virtio and was switched off\n");
+    }
+}
+
+/*
+ * It interrupts the guest too, so that frames come to a busy one as they come
+ * from the switch: without its doing.
+ */
+void shim_card(void)
+{
+    if (card_works)
+        card_heard(&card);
+    card_turn();
+}
+
+static void route_interrupt(uint32_t irq, uint32_t vector)
+{
+    ioapic[0] = 0x10 + 2 * irq;         /* edge, high, physical, to CPU 0 */
+    ioapic[4] = vector;
+    ioapic[0] = 0x11 + 2 * irq;
+    ioapic[4] = 0;
+}
+
+static void start_card(struct net_port *port)
+{
+    for (uint32_t i = VIRTIO_PLACES; i-- > 0;) {
+        volatile uint32_t *regs = (uint32_t *)(VIRTIO_AT + VIRTIO_BYTES * i);
+
+        if (regs[0] != VIRTIO_MAGIC || regs[1] != 2 || regs[2] != VIRTIO_NET)
+            continue;
+        route_interrupt(VIRTIO_IRQ + i, 35);
+        if (!card_start(&card, regs, port))
+            refuse("its network card is not one of virtio 1.0");
+        card_works = 1;
+        return;
+    }
+    refuse("the machine has no network card of virtio 1.0");
+}
+
 /* --- waiting --- */
 
 /* A byte that came before the FIFO was switched on, which empties it. */
@@ -171,6 +234,10 @@ static long wait_until(uint64_t deadline, uint64_t what)
         }
         if (what & WAIT_INPUT && input_waits())
             is |= WAIT_INPUT;
+        card_turn();
+        if (what & WAIT_NET && card.port &&
+            net_any(&card.port->to_guest, card.port->to_guest.tail))
+            is |= WAIT_NET;
         if (is || now >= deadline)
             return is;
         n = ((deadline - now) >> 4) + 1;
@@ -352,6 +419,7 @@ static void set_up_interrupts(void)
     gate_descriptor(32, on_interrupt);
     gate_descriptor(33, on_interrupt);
     gate_descriptor(34, on_interrupt);
+    gate_descriptor(35, on_card_interrupt);
     tss.rsp0 = (uint64_t)shim_stack_top;
     tss.iomap = sizeof tss;             /* no port for CPL3 */
     gdt_tss[0] = 0x0000890000000000 | (sizeof tss - 1) | (uint64_t)&tss << 16;
@@ -359,12 +427,8 @@ static void set_up_interrupts(void)
     apic[0xf0 / 4] = 0x122;             /* on; spurious: 34 */
     apic[0x3e0 / 4] = 3;                /* divide by 16 */
     apic[0x320 / 4] = 32;               /* timer: one shot, 32 */
-    for (uint32_t irq = 3; irq <= 4; irq++) {
-        ioapic[0] = 0x10 + 2 * irq;     /* edge, high, physical, to CPU 0 */
-        ioapic[4] = 33;
-        ioapic[0] = 0x11 + 2 * irq;
-        ioapic[4] = 0;
-    }
+    route_interrupt(3, 33);
+    route_interrupt(4, 33);
     for (int i = 0; i < 2; i++) {
         uint16_t port = i ? SHIM_COM2 : SHIM_COM1;
 
@@ -388,7 +452,8 @@ void shim_main(void *start_info)
     const struct image_header *header;
     const struct shim_boot *boot;
     struct guest_info *info;
-    uint64_t pa = 0, code, info_bytes, gate_pa, stack_pa, window_pa, base;
+    uint64_t pa = 0, code, info_bytes, gate_pa, stack_pa, window_pa, net_pa, base;
+    uint64_t net_bytes;
 
     set_up_interrupts();
     header = find_header(eh, ph);
@@ -425,9 +490,11 @@ void shim_main(void *start_info)
     info = (struct guest_info *)(gate_pa + GUEST_GATE_SIZE);
     stack_pa = (uint64_t)info + info_bytes;
     window_pa = stack_pa + GUEST_STACK_SIZE;
-    shim.code_pa = up(window_pa + GUEST_WINDOW_SIZE, GUEST_CHUNK);
-    shim.next_pa = shim.code_pa + code;
+    net_pa = window_pa + GUEST_WINDOW_SIZE;
     copy(info, boot + 1, boot->info_bytes);
+    net_bytes = info->flags & GUEST_HAS_NET ? GUEST_NET_SIZE : 0;
+    shim.code_pa = up(net_pa + net_bytes, GUEST_CHUNK);
+    shim.next_pa = shim.code_pa + code;
     shim.end_pa = ram_end(si, module->address) & ~(uint64_t)(GUEST_CHUNK - 1);
     /* What was asked for, though the machine has to be larger. */
     if (info->mem_bytes && info->mem_bytes < shim.end_pa - shim.next_pa)
@@ -438,6 +505,7 @@ void shim_main(void *start_info)
     map(base + GUEST_INFO, (uint64_t)info, info_bytes, PTE_P | PTE_U | PTE_NX);
     map(base + GUEST_STACK, stack_pa, GUEST_STACK_SIZE, rw);
     map(base + GUEST_WINDOW, window_pa, GUEST_WINDOW_SIZE, rw);
+    map(base + GUEST_NET, net_pa, net_bytes, rw);
     copy((void *)gate_pa, gate_code, (uint64_t)(gate_code_end - gate_code));
 
     shim.window = (struct guest_window *)window_pa;
@@ -454,6 +522,8 @@ void shim_main(void *start_info)
     info->code_at = base + GUEST_CODE_X;
     info->stack_bytes = GUEST_STACK_SIZE;
     info->generation = 1;
+    if (net_bytes)
+        start_card((struct net_port *)net_pa);
     info->clock.mono0 = 1;
     info->clock.tsc0 = guest_tsc();
     shim_entry = eh->e_entry;
