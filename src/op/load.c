@@ -47,6 +47,16 @@ static term atom_at(struct loader *l, uint32_t index)
     return l->atoms[index];
 }
 
+/* Step over the next name, if there is one, and say that it will be asked for. */
+#define ATOMS_AHEAD 4
+static void expect_atom(struct reader *r, bool soon)
+{
+    if (r->p == r->end || *r->p >= r->end - r->p)
+        return;
+    atom_expect(r->p + 1, *r->p, soon);
+    r->p += 1 + *r->p;
+}
+
 static bool read_atoms(struct loader *l)
 {
     struct reader r;
@@ -59,12 +69,19 @@ static bool read_atoms(struct loader *l)
         return load_fail(l, "it names no module");
     l->atoms = vm_alloc(ALLOC_CODE, (n + 1) * sizeof *l->atoms);
     l->atoms[0] = TERM_NIL;
+    struct reader first = r, second = r;
+    for (uint32_t i = 0; i < 2 * ATOMS_AHEAD; i++)
+        expect_atom(&first, false);
+    for (uint32_t i = 0; i < ATOMS_AHEAD; i++)
+        expect_atom(&second, true);
     for (uint32_t i = 1; i <= n; i++) {
         uint8_t len = read_u8(l, &r);
         const uint8_t *name = read_bytes(l, &r, len);
 
         if (!load_ok(l))
             return false;
+        expect_atom(&first, false);
+        expect_atom(&second, true);
         l->atoms[i] = utf8 ? atom_make(name, len) : atom_make_latin1(name, len);
         if (l->atoms[i] == THE_NON_VALUE)
             return load_fail(l, "atom %u can't be made", (unsigned)i);

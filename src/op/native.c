@@ -15,8 +15,11 @@
 #define IMM31_MAX 0x7fffffffu
 
 static uint32_t header_stencil(uintptr_t h) { return (uint32_t)(h & 0xffff); }
-static uint32_t header_back(uintptr_t h) { return (uint32_t)(h >> 16 & 0xffff); }
+static uint32_t header_back(uintptr_t h) { return (uint32_t)(h >> 16 & 0xff); }
+static uint32_t header_length(uintptr_t h) { return (uint32_t)(h >> 24 & 0xff); }
 static uint32_t header_vary(uintptr_t h) { return (uint32_t)(h >> 32); }
+/* From a record to the next one. */
+static uint32_t record_words(uintptr_t h) { return header_length(h) + header_vary(h); }
 
 /*
  * What was found lately. The table and the stencils are spread over half a
@@ -57,6 +60,13 @@ static void word(struct loader *l, uintptr_t w)
     l->words[l->nwords++] = w;
 }
 
+/* The record that begins at word `at` is whole. */
+static void record_end(struct loader *l, uint32_t at)
+{
+    assert(l->nwords - at <= 0xff);
+    l->words[at] |= (uintptr_t)(l->nwords - at) << 24;
+}
+
 static bool is_register(uint8_t kind) { return kind <= KIND_X5; }
 
 /* move between a place and word i of S->operand. */
@@ -66,6 +76,7 @@ static void move_operand(struct loader *l, unsigned i, enum kind kind, uintptr_t
     uintptr_t slot = offsetof(struct sched, operand) + i * sizeof(term);
     uint32_t kinds = to_memory ? (uint32_t)(kind | KIND_X << 4)
                                : (uint32_t)(KIND_X | kind << 4);
+    uint32_t record = l->nwords;
 
     word(l, find(OP_move, kinds));
     if (!to_memory)
@@ -74,6 +85,7 @@ static void move_operand(struct loader *l, unsigned i, enum kind kind, uintptr_t
         word(l, w);
     if (to_memory)
         word(l, slot);
+    record_end(l, record);
 }
 
 /* The operands as the stencil takes them; memory: places are in S->operand. */
@@ -116,6 +128,7 @@ bool native_end(struct loader *l)
     if (n != NO_STENCIL) {
         word(l, n);
         operands(l, false);
+        record_end(l, first);
         return true;
     }
     for (uint32_t i = 0; i < l->op_places; i++)
@@ -133,6 +146,7 @@ bool native_end(struct loader *l)
     l->last_record = l->nwords;
     word(l, n | (uintptr_t)(l->nwords - first) << 16);
     operands(l, true);
+    record_end(l, l->last_record);
     place = 0;
     for (uint32_t i = 0; i < l->op_nwords; i++)
         if (strchr("sdr", roles[i])) {
@@ -171,7 +185,7 @@ static bool place_records(struct loader *l, struct layout *total)
         hot += s->hot;
         cold += s->cold;
         vary += header_vary(l->words[i]);
-        i += s->words + header_vary(l->words[i]);
+        i += record_words(l->words[i]);
         if (hot + cold + 8 * vary > UINT32_MAX / 2)
             return load_fail(l, "its code is larger than 2 GB");
     }
@@ -293,7 +307,37 @@ static void copy_record(struct loader *l, struct copy *c, uint32_t i)
     }
     c->cold += s->cold;
     for (uint32_t k = 0; k < header_vary(header); k++, c->vary += 8)
-        memcpy(c->write + c->vary, &words[s->words + k], 8);
+        memcpy(c->write + c->vary, &words[header_length(header) + k], 8);
+}
+
+/*
+ * The stencils of a module are all over the tables, and waiting for each in turn is
+ * most of copying: ask for them some records ahead, for their descriptions first.
+ */
+#define AHEAD 8
+struct ahead {
+    uint32_t at;                /* record, word */
+    const struct stencil *asked[AHEAD];     /* a ring; NULL: none */
+    uint32_t n;
+};
+static void fetch_ahead(const struct loader *l, struct ahead *a)
+{
+    do {
+        const struct stencil **slot = &a->asked[a->n % AHEAD], *due;
+
+        *slot = NULL;
+        if (a->at < l->nwords) {
+            *slot = &stencils[header_stencil(l->words[a->at])];
+            __builtin_prefetch(*slot);
+            a->at += record_words(l->words[a->at]);
+        }
+        due = a->asked[(a->n + AHEAD / 2) % AHEAD];
+        if (due) {
+            __builtin_prefetch(stencil_bytes + due->at);
+            __builtin_prefetch(stencil_bytes + due->at + due->hot);
+            __builtin_prefetch(stencil_relocs + due->reloc);
+        }
+    } while (++a->n < AHEAD);
 }
 
 bool native_finish(struct loader *l)
@@ -301,6 +345,7 @@ bool native_finish(struct loader *l)
     struct code *code = l->code;
     struct layout size;
     struct copy c;
+    struct ahead ahead = {0};
 
     if (!place_records(l, &size))
         return false;
@@ -326,10 +371,11 @@ bool native_finish(struct loader *l)
     for (uint32_t i = 0, end = 0; i < l->nwords;) {
         const struct stencil *s = &stencils[header_stencil(l->words[i])];
 
+        fetch_ahead(l, &ahead);
         fill_nops(c.write + end, l->offset[i] - end);
         end = l->offset[i] + s->hot;
         copy_record(l, &c, i);
-        i += s->words + header_vary(l->words[i]);
+        i += record_words(l->words[i]);
     }
     codemem_written();
     return true;

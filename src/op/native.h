@@ -5,9 +5,10 @@
  *
  *    header, operand words ..., [words of its own operands, if vary]
  *
- * A header is a stencil's index | back << 16 | vary << 32. back: words back to
- * the record where the instruction begins, when others bring its operands to
- * memory first. vary: how many words of its own operands follow.
+ * A header is a stencil's index | back << 16 | words << 24 | vary << 32. back:
+ * words back to the record where the instruction begins, when others bring its
+ * operands to memory first. words: header and operands; vary: how many words of
+ * its own operands follow.
  */
 #ifndef OP_NATIVE_H
 #define OP_NATIVE_H

@@ -153,6 +153,17 @@ static uint32_t *slot_of(const uint8_t *s, size_t n)
     }
 }
 
+void atom_expect(const uint8_t *utf8, size_t bytes, bool soon)
+{
+    const struct atom_table *t = vm.atoms;
+    const uint32_t *slot = &t->index[index_hash(utf8, bytes) & (t->index_size - 1)];
+
+    if (!soon)
+        __builtin_prefetch(slot);
+    else if (*slot)
+        __builtin_prefetch(atom_at(*slot - 1));
+}
+
 static void index_grow(void)
 {
     struct atom_table *t = vm.atoms;

@@ -30,6 +30,11 @@ void atom_init(void);
  * UTF-8, has more than 255 characters, or the table is full (ATOM_LIMIT).
  */
 term atom_make(const uint8_t *utf8, size_t bytes);
+/*
+ * Who makes many tells their names some time before, in turn for each: first what
+ * leads to the atom, later the atom itself, is brought near.
+ */
+void atom_expect(const uint8_t *utf8, size_t bytes, bool soon);
 term atom_make_latin1(const uint8_t *s, size_t n);
 term atom_from_cstr(const char *s);
 /* The same, only if it exists; else THE_NON_VALUE. */
