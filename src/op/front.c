@@ -75,6 +75,25 @@ static bool ends_block(uint32_t op)
     }
 }
 
+/* Does flow() have to look? Not at most instructions, if they name no label. */
+static bool is_straight(uint32_t op)
+{
+    static uint8_t known[GENOP_END];    /* 1: yes, 2: no */
+
+    if (known[op] == 0) {
+        switch (op) {
+        case G_label: case G_func_info: case G_allocate: case G_allocate_zero:
+        case G_allocate_heap: case G_allocate_heap_zero: case G_deallocate:
+        case G_trim:
+            known[op] = 2;
+            break;
+        default:
+            known[op] = ends_block(op) ? 2 : 1;
+        }
+    }
+    return known[op] == 1;
+}
+
 /* The frame after an instruction; arguments are checked by translate(). */
 static int32_t frame_after(const struct ginstr *in, const struct arg *a)
 {
@@ -130,6 +149,11 @@ static bool flow(struct loader *l)
             struct ginstr *in = &l->instrs[i];
             struct arg *a = args_of(l, in);
 
+            if (!in->has_label && is_straight(in->op)) {
+                in->frame = frame;
+                in->unsure = unsure;
+                continue;
+            }
             if (in->op == G_label) {
                 uint64_t n = a[0].value;
 

@@ -21,31 +21,16 @@ static uint32_t header_vary(uintptr_t h) { return (uint32_t)(h >> 32); }
 /* From a record to the next one. */
 static uint32_t record_words(uintptr_t h) { return header_length(h) + header_vary(h); }
 
-/*
- * What was found lately. The table and the stencils are spread over half a
- * megabyte, and a module asks for few of them, again and again.
- */
-#define FOUND 4096
-static struct found {
-    uint32_t kinds;
-    uint16_t op, stencil;       /* op: one more than it is; 0: unused */
-} found[FOUND];
-
 static uint32_t find(uint32_t op, uint32_t kinds)
 {
     uint64_t h = ((uint64_t)op << 32 | kinds) * 0x9e3779b97f4a7c15ull;
     uint32_t mask = (1u << stencil_table_bits) - 1;
-    struct found *f = &found[h >> 52];
 
-    if (f->op == op + 1 && f->kinds == kinds)
-        return f->stencil;
     for (uint32_t i = (uint32_t)(h >> (64 - stencil_table_bits));; i++) {
-        uint32_t n = stencil_table[i & mask];
+        const struct stencil_slot *s = &stencil_table[i & mask];
 
-        if (n == NO_STENCIL || (stencils[n].op == op && stencils[n].kinds == kinds)) {
-            *f = (struct found){kinds, (uint16_t)(op + 1), (uint16_t)n};
-            return n;
-        }
+        if (s->stencil == NO_STENCIL || (s->op == op && s->kinds == kinds))
+            return s->stencil;
     }
 }
 

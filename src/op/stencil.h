@@ -45,7 +45,11 @@ extern const uint8_t stencil_bytes[];
 extern const struct stencil_reloc stencil_relocs[];
 extern const void *const stencil_runtime[];
 /* Open addressing over (op << 32 | kinds) * 0x9e3779b97f4a7c15, top bits. */
+struct stencil_slot {
+    uint32_t kinds;
+    uint16_t op, stencil;       /* stencil: 0xffff: empty */
+};
 extern const unsigned stencil_table_bits;
-extern const uint16_t stencil_table[];      /* 0xffff: empty */
+extern const struct stencil_slot stencil_table[];
 
 #endif

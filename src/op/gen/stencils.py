@@ -333,13 +333,13 @@ for n, (title, op, kinds, words) in enumerate(stencils):
                 f"{len(reloc_rows) - first}, {words}}}, /* {title} */")
 
 # (op, kinds) to stencil: open addressing, as native.c looks it up.
-bits = (2 * len(stencils)).bit_length()
-table = [0xffff] * (1 << bits)
+bits = (3 * len(stencils) // 2).bit_length()
+table = [(0, 0, 0xffff)] * (1 << bits)
 for n, (_, op, kinds, _) in enumerate(stencils):
     i = ((op << 32 | kinds) * 0x9e3779b97f4a7c15 & (1 << 64) - 1) >> (64 - bits)
-    while table[i] != 0xffff:
+    while table[i][2] != 0xffff:
         i = (i + 1) % len(table)
-    table[i] = n
+    table[i] = (kinds, op, n)
 
 
 def numbers(values, per_line=24):
@@ -358,7 +358,8 @@ with open(out, "w") as f:
             "const struct stencil stencils[] = {\n" + "\n".join(rows) + "\n};\n"
             f"const uint32_t stencil_count = {len(stencils)};\n"
             f"const unsigned stencil_table_bits = {bits};\n"
-            f"const uint16_t stencil_table[] = {{\n{numbers(table)}\n}};\n"
+            "const struct stencil_slot stencil_table[] = {\n    " +
+            ",\n    ".join("{%#x, %d, %d}" % slot for slot in table) + "\n};\n"
             "const void *const stencil_runtime[] = {\n    " +
             ", ".join(runtime) + "\n};\n")
 if len(runtime) > 140:
