@@ -270,6 +270,7 @@ static void port_end(struct port *p)
     ports[p->number] = NULL;
     open_ports--;
     p->kicked.ready = p->connection.ready = NULL;
+    watch_drop(p->kick);        /* its tender may still have it open, and it be readable */
     close(p->lease);
     close(p->kick);
     close(p->wake);
