@@ -224,7 +224,7 @@ static void list_loader(const struct tender *t, struct stub_start *s)
     fclose(f);
 }
 
-static _Noreturn void become_guest(struct tender *t, int event)
+static _Noreturn void become_guest(struct tender *t, int event, pid_t tender)
 {
     uint64_t base = t->image.base, top = base + GUEST_STACK + GUEST_STACK_SIZE;
     struct sock_fprog prog;
@@ -234,7 +234,6 @@ static _Noreturn void become_guest(struct tender *t, int event)
         (void (*)(struct stub_start *, uint64_t))(base + GUEST_GATE +
             (uint64_t)((char *)stub_leave - __start_gatestub));
 
-    prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
     prctl(PR_SET_NAME, "ling", 0, 0, 0);
     map_guest(t);
     if (t->opt.go_fd >= 0) {
@@ -248,6 +247,10 @@ static _Noreturn void become_guest(struct tender *t, int event)
     set_signals(t);
     set_descriptors(t, event);
     drop_privileges();
+    /* Whoever changes who he is loses this; and the tender may be gone already. */
+    prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+    if (getppid() != tender)
+        _exit(EXIT_TOOL);
     limit_memory(t);
     filter_program(make_filter(t), &prog);
     bytes = sizeof *s + prog.len * sizeof *prog.filter;
@@ -340,7 +343,7 @@ int run_process(struct tender *t)
     struct outcome o;
     sigset_t child;
     int event;
-    pid_t pid;
+    pid_t pid, tender;
 
     t->mode = "process";
     if (base != GUEST_BASE)
@@ -364,11 +367,12 @@ int run_process(struct tender *t)
     sigprocmask(SIG_BLOCK, &child, NULL);
     sigdelset(&wait_signals, SIGCHLD);
     t->ran_tsc = guest_tsc();
+    tender = getpid();
     pid = fork();
     if (pid < 0)
         die(EXIT_TOOL, "cannot start a process: %s", strerror(errno));
     if (pid == 0)
-        become_guest(t, event);
+        become_guest(t, event, tender);
     o = wait_guest(t, pid, event);
     return report(t, &o);
 }

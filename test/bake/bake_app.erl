@@ -1,6 +1,6 @@
 %% What the images of run.sh run: start/0 gets ready, then says who this is.
 -module(bake_app).
--export([start/0, deaf/0, quits/0, port/0, slow/0, spins/0, serve/0]).
+-export([start/0, identity/0, deaf/0, quits/0, port/0, slow/0, spins/0, serve/0]).
 
 start() ->
     Ets = ets:new(kept, [public, named_table]),
@@ -28,11 +28,19 @@ start() ->
                          early => code:is_loaded(uri_string) =/= false,
                          told => os:getenv("KINDLING_LOAD"),
                          set => os:getenv("SET_IN_BAKE")}]),
-    io:format("id ~p ~p ~p ~p ~p~n",
+    halt(7).
+
+%% One line of what no two copies share. It listens, so that it can be asked.
+identity() ->
+    {ok, _} = gen_tcp:listen(7, []),
+    ok = kindling:ready(),
+    {ok, Ifs} = inet:getifaddrs(),
+    Mac = proplists:get_value(hwaddr, proplists:get_value("eth0", Ifs, [])),
+    io:format("id ~p ~p ~p ~p ~p ~w~n",
               [make_ref(), kindling:creation(), rand:uniform(1 bsl 58),
                binary:decode_unsigned(kindling:random_bytes(16)),
-               erlang:unique_integer()]),
-    halt(7).
+               erlang:unique_integer(), Mac]),
+    receive never -> ok end.
 
 deaf() -> receive never -> ok end.
 quits() -> halt(3).

@@ -57,16 +57,14 @@ for point in kernel app; do
     done
 done
 
-# No two copies are the same.
-: > $out/ids
-i=0
-while [ $i -lt $clones ]; do
-    mode=process
-    case "$modes" in *kvm*) [ $((i % 2)) -eq 0 ] && mode=kvm ;; esac
-    $kindling run --on $mode $out/app.img < /dev/null 2>> $out/err | grep '^id ' >> $out/ids
-    i=$((i + 1))
-done
-for field in 2 3 4 5 6; do
+# No two copies are the same: reference, creation, rand, entropy, unique integer,
+# hardware address as it knows it and as the network does, TCP's first number.
+build identity
+expect 0 $kindling bake --ready app -o $out/identity.img $out/identity.img
+mkdir -m 700 $out/ids.run
+test/bake/identity.py $clones $out/identity.img $PWD/$out/ids.run \
+    process $(echo "$modes" | grep -o kvm) > $out/ids || bad "identity.py ended"
+for field in 2 3 4 5 6 7 8 9; do
     n=$(cut -d' ' -f$field $out/ids | sort -u | wc -l)
     if [ "$n" -eq "$clones" ]; then good; else
         bad "$clones copies have only $n different values in field $field"; fi
@@ -151,6 +149,16 @@ chmod 755 $XDG_RUNTIME_DIR/kindling
 expect 125 $kindling ps
 says 'not ours alone' err
 rm -rf $XDG_RUNTIME_DIR
+
+# A tender that is killed takes its instance along.
+$kindling run --on process $out/serve.baked.img > $out/out 2>&1 < /dev/null &
+tender=$!
+tries=0
+until grep -q serving $out/out || [ $tries -ge 600 ]; do sleep 0.05; tries=$((tries + 1)); done
+instance=$(cat /proc/$tender/task/$tender/children)
+kill -KILL $tender
+while [ $tries -lt 600 ] && [ -d /proc/${instance%% *} ]; do sleep 0.05; tries=$((tries + 1)); done
+[ $tries -lt 600 ] && good || bad "an instance in a process outlives its tender"
 
 # Bursts from a pool and without one; the table of bench.
 for mode in process $(echo "$modes" | grep -o kvm); do
