@@ -71,6 +71,7 @@ int logs_main(int argc, char **argv);
 int burst_main(int argc, char **argv);
 int bench_main(int argc, char **argv);
 int dump_main(int argc, char **argv);
+int uplink_main(int argc, char **argv);
 
 /*
  * bake.c: run `from` as a process that writes itself out as `path`; info (a

@@ -16,6 +16,7 @@ static const char help[] =
 "  logs NAME         what one wrote\n"
 "  stop NAME...      end them\n"
 "  dump NAME         the frames that one sends and receives, for tcpdump\n"
+"  uplink TAP        join the network of instances with the host's\n"
 "  burst N IMAGE     start N copies at once: how long, how much memory\n"
 "  bench IMAGE...    how long starts take\n"
 "  info IMAGE        what an image holds, and how large it is\n"
@@ -44,6 +45,7 @@ int main(int argc, char **argv)
         {"burst", burst_main},
         {"bench", bench_main},
         {"dump", dump_main},
+        {"uplink", uplink_main},
         {"info", info_main},
     };
 

@@ -102,6 +102,10 @@ static void request(int connection)
             port_dump(connection, r.name);
             return;
         }
+        if (r.what == SWITCH_UPLINK && fds == 1) {
+            uplink_join(connection, &r, fd[0]);
+            return;
+        }
     }
     while (fds > 0)
         close(fd[--fds]);
@@ -116,13 +120,18 @@ static void on_listener(struct source *s, uint32_t events)
         request(fd);
 }
 
+static bool in_use(void)
+{
+    return ports_open() > 0 || uplink_open();
+}
+
 /* Nobody connects while we hold the lock, unless he did before. */
 static void end_unless_asked(void)
 {
     if (flock(lock, LOCK_EX | LOCK_NB) < 0)
         return;
     on_listener(NULL, 0);
-    if (ports_open() == 0) {
+    if (!in_use()) {
         unlink(socket_path);
         exit(0);
     }
@@ -155,7 +164,7 @@ static _Noreturn void serve(void)
         int ms = more ? 0 : shorter(gateway_wait_ms(), forward_wait_ms()), n;
         struct epoll_event event[EVENTS];
 
-        if (ports_open() == 0)
+        if (!in_use())
             ms = shorter(ms, IDLE_SECONDS * 1000);
         n = epoll_wait(poll_fd, event, EVENTS, ms);
         for (int i = 0; i < n; i++) {
@@ -169,7 +178,7 @@ static _Noreturn void serve(void)
         forward_work();
         while (deads > 0)
             free(dead[--deads]);
-        if (ports_open() > 0 || forward_any_orphan())
+        if (in_use() || forward_any_orphan())
             idle_since = now_ns();
         else if (now_ns() - idle_since >= IDLE_SECONDS * UINT64_C(1000000000))
             end_unless_asked();

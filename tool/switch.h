@@ -3,6 +3,7 @@
  *
  *   instance -- rings -- port --+-- another instance's port
  *                               +-- gateway: lwIP; names, published ports
+ *                               +-- uplink: a tap of the host's, if one is given
  *
  * `kindling run` asks it for a port over a socket in the directory of instances
  * and starts it if nobody listens there. The connection is the lease: the tender
@@ -20,7 +21,7 @@
 
 #include "kindling.h"
 
-#define SWITCH_VERSION 1
+#define SWITCH_VERSION 2
 #define SWITCH_NAME 64
 #define PUBLISH_MAX 16
 
@@ -28,14 +29,18 @@
 #define GATEWAY_IP(between) "10" between "78" between "0" between "1"
 
 /* A message of the connection, with the descriptors of listening sockets. */
-enum switch_what { SWITCH_JOIN = 1, SWITCH_DUMP = 2 };
+enum switch_what { SWITCH_JOIN = 1, SWITCH_DUMP = 2, SWITCH_UPLINK = 3 };
 struct switch_request {
     uint32_t version, what;
-    char name[SWITCH_NAME];             /* of the instance */
-    uint32_t published;
+    char name[SWITCH_NAME];             /* of the instance; of the tap */
+    uint32_t published;                 /* descriptors that come along */
     uint16_t guest_port[PUBLISH_MAX];
+    uint8_t mac[6];                     /* of the host's end of the tap */
 };
-/* The answer to SWITCH_JOIN, with: the rings' memory, kick, wake. */
+/*
+ * The answer to SWITCH_JOIN, with: the rings' memory, kick, wake. That to
+ * SWITCH_UPLINK comes alone.
+ */
 struct switch_reply {
     uint32_t version;
     struct guest_net net;
@@ -51,7 +56,10 @@ struct switch_frame {
 
 #define SWITCH_FILES ".switch"          /* of the registry: .socket, .lock, .log */
 
-/* switch_client.c: what an instance is to have. */
+/* switch_client.c: a message, with descriptors. */
+void switch_ask(int connection, const struct switch_request *r, const int *fd, unsigned fds);
+
+/* What an instance is to have. */
 struct publish {
     int fd;                             /* listening */
     uint16_t guest_port;
@@ -102,6 +110,18 @@ void port_faults(const char *s);        /* of KINDLING_FAULTS; NULL: none */
 /* A frame of the gateway's to a port, by its MAC; false: no room now. */
 bool port_send(const uint8_t *frame, size_t n);
 uint64_t port_age_ns(const struct port *p);
+/* A frame of the uplink's, to whom it is for. */
+void port_from_uplink(const uint8_t *frame, size_t n);
+/* Whether an IPv4 address is of this network, whether it is one of a port. */
+bool port_net_has(const uint8_t *ip);
+bool port_may_have(const uint8_t *ip);
+
+/* switch_uplink.c: frames to the host are dropped while there is none. */
+void uplink_join(int connection, const struct switch_request *r, int tap);
+bool uplink_open(void);
+void uplink_send(const uint8_t *frame, size_t n);
+/* One that is for beyond the host: it knows the way. */
+void uplink_route(const uint8_t *frame, size_t n);
 
 /* switch_gateway.c */
 void gateway_start(void);

@@ -126,7 +126,7 @@ int switch_connect(bool start)
     return fd;
 }
 
-static void send_request(int connection, const struct switch_request *r, const struct network *n)
+void switch_ask(int connection, const struct switch_request *r, const int *fd, unsigned fds)
 {
     struct iovec v = {(void *)r, sizeof *r};
     union {
@@ -135,20 +135,19 @@ static void send_request(int connection, const struct switch_request *r, const s
     } control = {0};
     struct msghdr m = {.msg_iov = &v, .msg_iovlen = 1};
 
-    if (n->published > 0) {
+    if (fds > 0) {
         struct cmsghdr *c;
 
         m.msg_control = &control;
-        m.msg_controllen = CMSG_SPACE(n->published * sizeof(int));
+        m.msg_controllen = CMSG_SPACE(fds * sizeof(int));
         c = CMSG_FIRSTHDR(&m);
         c->cmsg_level = SOL_SOCKET;
         c->cmsg_type = SCM_RIGHTS;
-        c->cmsg_len = CMSG_LEN(n->published * sizeof(int));
-        for (unsigned i = 0; i < n->published; i++)
-            memcpy(CMSG_DATA(c) + i * sizeof(int), &n->publish[i].fd, sizeof(int));
+        c->cmsg_len = CMSG_LEN(fds * sizeof(int));
+        memcpy(CMSG_DATA(c), fd, fds * sizeof(int));
     }
     if (sendmsg(connection, &m, MSG_NOSIGNAL) != sizeof *r)
-        fail(EXIT_TOOL, "cannot ask the switch for a port: %s", strerror(errno));
+        fail(EXIT_TOOL, "cannot ask the switch: %s", strerror(errno));
 }
 
 static void take_reply(int connection, struct network *n)
@@ -183,13 +182,18 @@ static void take_reply(int connection, struct network *n)
 
 void network_join(struct network *n, const char *name)
 {
-    struct switch_request r = {SWITCH_VERSION, SWITCH_JOIN, "", n->published, {0}};
+    struct switch_request r = {
+        .version = SWITCH_VERSION, .what = SWITCH_JOIN, .published = n->published,
+    };
+    int fd[PUBLISH_MAX];
 
     n->lease = switch_connect(true);
     snprintf(r.name, sizeof r.name, "%s", name);
-    for (unsigned i = 0; i < n->published; i++)
+    for (unsigned i = 0; i < n->published; i++) {
         r.guest_port[i] = n->publish[i].guest_port;
-    send_request(n->lease, &r, n);
+        fd[i] = n->publish[i].fd;
+    }
+    switch_ask(n->lease, &r, fd, n->published);
     take_reply(n->lease, n);
     fcntl(n->lease, F_SETFD, 0);        /* the tender keeps it open */
     for (unsigned i = 0; i < n->published; i++)

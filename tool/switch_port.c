@@ -183,26 +183,76 @@ static struct port *port_by_ip(const uint8_t *ip)
     return memcmp(ip, gateway_ip, 2) == 0 && number < ports_room ? ports[number] : NULL;
 }
 
+bool port_net_has(const uint8_t *ip)
+{
+    return memcmp(ip, gateway_ip, 2) == 0;
+}
+
+bool port_may_have(const uint8_t *ip)
+{
+    return port_net_has(ip) && ((unsigned)ip[2] << 8 | ip[3]) <= PORT_LAST;
+}
+
+static bool is_arp(const uint8_t *f)
+{
+    return f[12] == 0x08 && f[13] == 0x06;
+}
+
+static bool is_ip4(const uint8_t *f)
+{
+    return f[12] == 0x08 && f[13] == 0x00;
+}
+
 static void forward_frame(struct port *p, const uint8_t *f, size_t n)
 {
     struct port *to;
 
     if (p->dumps)
         dump_frame(p, f, n);
-    if (f[0] & 1 && f[12] == 0x08 && f[13] == 0x06) {
+    if (f[0] & 1 && is_arp(f)) {
         /* Who has an address is known: a question is only for him. */
         if (memcmp(f + 38, gateway_ip, 4) == 0)
             gateway_frame(f, n);
+        else if (!port_may_have(f + 38))
+            uplink_send(f, n);
         else if ((to = port_by_ip(f + 38)) && to != p)
             deliver(to, f, n);
     } else if (f[0] & 1) {
         to_all(p, f, n);
         gateway_frame(f, n);
+        uplink_send(f, n);
     } else if (memcmp(f, gateway_mac, 6) == 0) {
-        gateway_frame(f, n);
+        if (is_ip4(f) && !port_net_has(f + 30))
+            uplink_route(f, n);
+        else
+            gateway_frame(f, n);
+    } else if (memcmp(f, gateway_mac, 4) != 0) {
+        uplink_send(f, n);
     } else if ((to = port_by_mac(f)) && to != p) {
         deliver(to, f, n);
     }
+}
+
+/* It may not speak as one of ours, nor with the gateway. */
+void port_from_uplink(const uint8_t *f, size_t n)
+{
+    struct port *to = NULL;
+
+    if (n < ETHERNET_HEADER || f[6] & 1 || memcmp(f + 6, gateway_mac, 4) == 0)
+        return;
+    if (is_ip4(f) && (n < ETHERNET_HEADER + 20 || port_may_have(f + 26)))
+        return;
+    if (is_arp(f) && (n < ETHERNET_HEADER + 28 || port_may_have(f + 28) ||
+                      memcmp(f + 22, f + 6, 6) != 0))
+        return;
+    if (!(f[0] & 1))
+        to = port_by_mac(f);
+    else if (is_arp(f))
+        to = port_by_ip(f + 38);
+    else
+        to_all(NULL, f, n);
+    if (to)
+        deliver(to, f, n);
 }
 
 /* True: it has more. */

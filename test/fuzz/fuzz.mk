@@ -33,7 +33,7 @@ build/fuzz/frame: test/fuzz/frame_fuzz.c $(FUZZ_NET) $(FUZZ_LWIP) $(C_OBJ_FUZZ)
 	$(Q)$(CC) $(CFLAGS) -fsanitize=fuzzer,address,undefined \
 	    -o $@ $^ $(LDLIBS)
 # The switch, but for its loop.
-build/fuzz/ring: test/fuzz/ring_fuzz.c $(addprefix tool/switch_,port.c gateway.c forward.c names.c) \
+build/fuzz/ring: test/fuzz/ring_fuzz.c $(addprefix tool/switch_,port.c gateway.c forward.c names.c uplink.c) \
         build/fuzz/net/lwip/ticks.o $(FUZZ_LWIP)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CFLAGS) $(LWIP_INC) -Itool -fsanitize=fuzzer,address,undefined -o $@ $^

@@ -1,6 +1,7 @@
 /*
- * ring_fuzz.c - two hostile guests write what they like into their rings: the
- * switch goes on, and only honest frames come to the other.
+ * ring_fuzz.c - two hostile guests write what they like into their rings, and
+ * somebody into the uplink: the switch goes on, and only honest frames come to
+ * the guests.
  *
  * The input is operations of a byte each, with what they need behind them.
  */
@@ -71,9 +72,13 @@ void *reallocate(void *p, size_t n)
     return realloc(p, n);
 }
 
+static const uint8_t uplink_mac[6] = "\6uplnk";
+
 static void join(struct guest *g, uint16_t port)
 {
-    struct switch_request r = {SWITCH_VERSION, SWITCH_JOIN, "guest", 1, {port}};
+    struct switch_request r = {
+        .version = SWITCH_VERSION, .what = SWITCH_JOIN, .published = 1, .guest_port = {port},
+    };
     struct switch_reply reply;
     struct iovec v = {&reply, sizeof reply};
     union {
@@ -120,8 +125,11 @@ static void look(struct guest *g, const struct guest *other)
     while (net_get_at(&g->rings->to_guest, g->taken, &f, &n)) {
         bool gateway = n >= 14 && memcmp(f + 6, gateway_mac, 6) == 0;
         bool neighbour = n >= 14 && memcmp(f + 6, other->net.mac, 6) == 0;
+        bool uplink = n >= 14 && memcmp(f + 6, uplink_mac, 6) == 0 &&
+                      (f[12] != 8 || f[13] != 0 || !port_may_have(f + 26)) &&
+                      (f[12] != 8 || f[13] != 6 || !port_may_have(f + 28));
 
-        if (!gateway && !neighbour) {
+        if (!gateway && !neighbour && !uplink) {
             fprintf(stderr, "ring_fuzz: a frame from nobody\n");
             abort();
         }
@@ -168,7 +176,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
             data += 8;
             if ((size_t)(end - data) < v)
                 v = (uint32_t)(end - data);
-            if (at) {
+            if (data[-7] & 1) {         /* through the uplink */
+                uint8_t frame[NET_FRAME_MAX];
+
+                memcpy(frame, data, v);
+                if (v >= 14 && memcmp(frame + 6, gateway_mac, 4) != 0)
+                    memcpy(frame + 6, uplink_mac, 6);
+                if (v >= 34 && data[-6] & 2)
+                    memcpy(frame, data[-6] & 4 ? gateway_mac : g->net.mac, 6);
+                port_from_uplink(frame, v);
+            } else if (at) {
                 memcpy(at, data, v);
                 if (v >= 34 && data[-6] & 1)
                     memcpy(at + 6, g->net.mac, 6);

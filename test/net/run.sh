@@ -39,24 +39,7 @@ free_port() {
     python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
 }
 # What a client on the host gets back of N bytes that it sends, and ends.
-through() {
-    python3 - "$1" "$2" << 'EOF'
-import socket, sys, threading
-data = bytes(i * 7 % 251 for i in range(int(sys.argv[2])))
-s = socket.create_connection(("127.0.0.1", int(sys.argv[1])), 20)
-def send():
-    s.sendall(data)
-    s.shutdown(socket.SHUT_WR)
-threading.Thread(target=send).start()
-got = bytearray()
-while True:
-    part = s.recv(10000)
-    if not part:
-        break
-    got += part
-print("all of it" if got == data else "%d bytes differ" % len(got))
-EOF
-}
+through() { python3 test/net/through.py 127.0.0.1 "$1" "$2"; }
 resolver= host_echo=
 trap 'stop; late stop late 2> /dev/null
     for pid in $resolver $host_echo; do kill "$pid"; done' EXIT
@@ -174,16 +157,7 @@ print("free")' "$port" 2>&1)"
 done
 
 # Under QEMU: its own card, and the network that QEMU makes.
-python3 - > "$out/host_echo" << 'EOF' &
-import socket
-l = socket.create_server(("127.0.0.1", 0))
-print(l.getsockname()[1], flush=True)
-while True:
-    s, _ = l.accept()
-    while part := s.recv(10000):
-        s.sendall(part)
-    s.close()
-EOF
+python3 test/net/echo.py 127.0.0.1 > "$out/host_echo" &
 host_echo=$!
 while [ ! -s "$out/host_echo" ]; do sleep 0.05; done
 if ! command -v qemu-system-x86_64 > /dev/null; then
@@ -226,6 +200,16 @@ two.test: nxdomain" "$(unshare -rmn sh -c "
         echo "SKIPPED: no namespaces here, names under QEMU were not tested" >&2
     fi
 done
+
+# The host's network, by a tap: in a network namespace, where anybody may make one.
+alone="unshare -n"
+[ "$(id -u)" = 0 ] || alone="unshare -cn --keep-caps"
+if $alone ip tuntap add tap0 mode tap 2> "$out/unshare"; then
+    if $alone test/net/uplink.sh "$kindling" "$out/net.img" "$out"; then good; else
+        bad "uplink"; fi
+else
+    echo "SKIPPED: no tap can be made here, the uplink was not tested: $(cat "$out/unshare")" >&2
+fi
 
 # Frames get lost, come twice, change places.
 on=process

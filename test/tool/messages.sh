@@ -70,6 +70,9 @@ for bad in 80 80: :80 80:x 80:99999 x:80:80 1.2.3:80:80 -1:80; do
 done
 refused 125 "cannot publish 192.0.2.1:8080:80: " "$kindling" run -p 192.0.2.1:8080:80 x.img
 refused 125 "cannot dump nobody: no instance" "$kindling" dump nobody
+refused 125 "cannot use nothing for an uplink: there is no such interface" \
+    "$kindling" uplink nothing
+refused 125 "cannot make an uplink: name a tap" "$kindling" uplink
 
 # --- build ---
 build() {
