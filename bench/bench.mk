@@ -10,6 +10,16 @@ bench: bench-code bench-boot
 ## bench-code  ... only the programs (BENCH="--only fib,tak --rounds 9")
 bench-code: $(LING) $(B_BEAM)
 	bench/run.py $(BENCH) $(B_OUT)
+## bench-image ... the ten in an image under KVM, in turns with bin/ling
+B_TEN := fib,nrev,tak,trees,funs,tuples,nbody,bytes,utf8,gcd
+B_EVAL := code:add_path("/bench"), \
+    bench:main([list_to_atom(A) || A <- init:get_plain_arguments()]), halt().
+$(B_OUT).img: $(B_BEAM) bin/kindling bin/tender bin/ling.elf bin/kindling.beam
+	bin/kindling build -q -o $@ --file /bench=$(B_OUT) --mem 1G --eval '$(B_EVAL)'
+bench-image: $(LING) $(B_OUT).img
+	bench/run.py --image $(B_OUT).img --repeat 20 --rounds 3 --only $(B_TEN) \
+	    --out build/bench-image.csv $(BENCH) $(B_OUT)
+.PHONY: bench-image
 ## bench-load  loading kernel, stdlib and compiler: CPU, bytes of code and tables
 $(B_OUT)/bench_load.beam: bench/load/bench_load.erl
 	@mkdir -p $(@D)

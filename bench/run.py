@@ -1,12 +1,15 @@
 #!/usr/bin/env python3
 """Time programs under stock Erlang and ling, in turns, and compare.
 
-usage: bench/run.py [--rounds N] [--repeat K] [--out FILE] [--only NAME,...] DIR
+usage: bench/run.py [--rounds N] [--repeat K] [--out FILE] [--only NAME,...]
+                    [--image FILE] DIR
 
 DIR holds the compiled modules of bench/erl. Every round starts each VM once and
 runs every program K times in it; the fastest of a round is a row of FILE (CSV:
 round, vm, program, microseconds). Printed: for each program the minimum and the
-median over rounds, and the ratio of minima to `erl +S 1:1`.
+median over rounds, and the ratio of minima to `erl +S 1:1`. With an image of the
+same modules (bench.mk) it runs on KVM in turn with ling, without erl, and the
+ratio is to ling.
 """
 import argparse
 import csv
@@ -26,13 +29,20 @@ parser.add_argument("--rounds", type=int, default=5)
 parser.add_argument("--repeat", type=int, default=5)
 parser.add_argument("--out", default="build/bench.csv")
 parser.add_argument("--only", default="")
+parser.add_argument("--image", default="")
 parser.add_argument("dir")
 args = parser.parse_args()
+if args.image:
+    VMS = [("ling", ["bin/ling"]), ("image", ["bin/kindling", "run", "--on", "kvm", args.image])]
+BASE, OURS = VMS[0][0], VMS[-1][0]
 
 
 def erlang(vm, expression, *more):
-    r = subprocess.run(vm + ["-noshell", "-pa", args.dir, *expression, *more,
-                             "-s", "init", "stop"], stdout=subprocess.PIPE, text=True)
+    if vm[0] == "bin/kindling":     # it has the expression built in
+        command = vm + ["--", *expression[3:], *more]
+    else:
+        command = vm + ["-noshell", "-pa", args.dir, *expression, *more, "-s", "init", "stop"]
+    r = subprocess.run(command, stdout=subprocess.PIPE, text=True)
     if r.returncode:
         sys.exit(f"bench: {' '.join(vm)} ended with status {r.returncode}")
     return r.stdout
@@ -67,11 +77,11 @@ for name in names:
     for vm, _ in VMS:
         t = times[vm, name]
         cells.append(f"{min(t) / 1000:12.3f} {statistics.median(t) / 1000:9.3f}")
-    ratios[name] = min(times["ling", name]) / min(times["erl +S 1:1", name])
+    ratios[name] = min(times[OURS, name]) / min(times[BASE, name])
     print(f"{name:18}" + "".join(cells) + f"{ratios[name]:8.2f}")
 ten = [ratios[n] for n in TEN if n in ratios]
-print(f"\ngeometric mean of ling / erl +S 1:1: the ten {geomean(ten):.2f}, "
+print(f"\ngeometric mean of {OURS} / {BASE}: the ten {geomean(ten):.2f}, "
       f"all {len(names)} programs {geomean(list(ratios.values())):.2f}")
 for name in names:
-    if ratios[name] > (1.05 if name in LIBRARY else 1.0):
-        print(f"slower than erl: {name} {ratios[name]:.2f}")
+    if ratios[name] > (1.05 if name in LIBRARY or args.image else 1.0):
+        print(f"slower than {BASE}: {name} {ratios[name]:.2f}")

@@ -36,6 +36,9 @@ $(BARE)/%.c.o: src/%.c $(MUSL_OUT)/.headers
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(BARE_CFLAGS) $(CFLAGS_$(notdir $*)) -MMD -MP -c -o $@ $<
 
+# Loops of these must not become calls of themselves.
+$(BARE)/os/bare/memcpy.c.o: BARE_CODE += -fno-builtin -fno-vectorize
+
 # $(call bare_link,objects): a guest, checked to hold nothing only a kernel can do
 BARE_LINK = $(LD) -static --gc-sections --defsym=BASE=$(GUEST_BASE) \
     -T src/os/bare/link.ld -o $@ $(filter %.o,$^) \
