@@ -9,7 +9,7 @@
 #include "os/os.h"
 #include "vm/vm.h"
 
-#define UNIT ((size_t)16)
+#define UNIT ((size_t)64)
 /* What a jump into the middle of nothing meets: int3. */
 #define FILL 0xcc
 

@@ -165,7 +165,7 @@ static bool place_records(struct loader *l, struct layout *total)
         if (flags & OPF_RET)        /* so that it ends at a multiple of 16 */
             hot = ((hot + s->hot + 15) & ~(uint64_t)15) - s->hot;
         if (s->op == OP_func_entry || s->op == OP_func_entry_nif)
-            hot = (hot + 15) & ~(uint64_t)15;
+            hot = (hot + 31) & ~(uint64_t)31;
         l->offset[i] = (uint32_t)hot;
         hot += s->hot;
         cold += s->cold;
@@ -182,7 +182,7 @@ static bool place_records(struct loader *l, struct layout *total)
 
 /* ---- the second pass ---- */
 
-/* No-ops of 1 to 15 bytes: at most two instructions. */
+/* No-ops of n bytes, as few instructions as can be. */
 static void fill_nops(uint8_t *at, uint32_t n)
 {
     static const uint8_t nops[][9] = {
@@ -209,7 +209,7 @@ static void fill_nops(uint8_t *at, uint32_t n)
 bool native_falls_to(code_ptr from, code_ptr to)
 {
     uint32_t n = (uint32_t)((const uint8_t *)to - (const uint8_t *)from);
-    uint8_t nops[16];
+    uint8_t nops[32];
 
     if ((uintptr_t)to - (uintptr_t)from >= sizeof nops)
         return false;
