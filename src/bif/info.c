@@ -104,7 +104,7 @@ VALUE(time_offset, am_final)
 VALUE(time_warp_mode, am_no_time_warp)
 VALUE(unchanged, am_unchanged)
 VALUE(unknown, am_unknown)
-VALUE(on_heap, am_on_heap)
+VALUE(message_queue_data, vm.info->off_heap_messages ? am_off_heap : am_on_heap)
 VALUE(schedulers_state, build_tuple3(p, small_make(1), small_make(1), small_make(1)))
 VALUE(process_count, small_make((int64_t)proc_count()))
 VALUE(process_limit, small_make((int64_t)proc_limit()))
@@ -498,7 +498,7 @@ static const struct {
     { am_logical_processors_online, one },
     { am_machine, machine },
     { am_max_heap_size, info_max_heap_size },
-    { am_message_queue_data, on_heap },
+    { am_message_queue_data, message_queue_data },
     { am_min_bin_vheap_size, min_bin_vheap_size },
     { am_min_heap_size, min_heap_size },
     { am_modified_timing_level, undefined },

@@ -28,6 +28,7 @@ struct info {
     /* system_flag/2: defaults for new processes, and the rest. */
     size_t min_heap_words, min_bin_vheap_words, max_heap_words;
     bool max_heap_kill, max_heap_log;
+    bool off_heap_messages;
     uint32_t fullsweep_after;
     int64_t backtrace_depth;
     uint32_t outstanding_requests;

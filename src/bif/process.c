@@ -45,7 +45,8 @@ static void spawn_defaults(struct spawn_parse *s)
                 .min_bin_vheap = i->min_bin_vheap_words,
                 .max_gen_gcs = i->fullsweep_after,
                 .flags = (i->max_heap_kill ? PF_MAX_HEAP_KILL : 0) |
-                         (i->max_heap_log ? PF_MAX_HEAP_LOG : 0),
+                         (i->max_heap_log ? PF_MAX_HEAP_LOG : 0) |
+                         (i->off_heap_messages ? PF_OFF_HEAP_MSGS : 0),
                 .monitor_ref = THE_NON_VALUE,
                 .monitor_opts = TERM_NIL,
                 .list = TERM_NIL,

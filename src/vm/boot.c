@@ -107,7 +107,7 @@ static term spawn(struct proc *parent, term m, term f, term args, enum proc_prio
         .prio = prio,
         .min_heap_words = vm.info->min_heap_words,
         .max_gen_gcs = vm.info->fullsweep_after,
-        .flags = PF_SYSTEM | flags,
+        .flags = PF_SYSTEM | flags | (vm.info->off_heap_messages ? PF_OFF_HEAP_MSGS : 0),
         .monitor_opts = TERM_NIL,
     };
     term error;

@@ -222,6 +222,19 @@ refused 1 'ling: .*/nowhere' env ERL_ROOTDIR=/nowhere "$ling" -noshell
 refused 1 'ling: .*in/none.args' "$ling" -args_file in/none.args
 refused 1 'ling: .*+frob' "$ling" +frob -noshell
 refused 1 'ling: +P 10: not a number from 1024' "$ling" +P 10 -noshell
+refused 1 'ling: +hmqd stack: neither on_heap nor off_heap' "$ling" +hmqd stack -noshell
+cat > expression <<'EOF'
+    off_heap = erlang:system_info(message_queue_data),
+    [{message_queue_data, off_heap} = process_info(P, message_queue_data)
+     || P <- [whereis(init), self(), spawn(fun() -> receive stop -> ok end end)]],
+    P = spawn_opt(fun() -> receive stop -> ok end end, [{message_queue_data, on_heap}]),
+    {message_queue_data, on_heap} = process_info(P, message_queue_data),
+    halt(7).
+EOF
+for vm in erl "$ling"; do
+    "$vm" +hmqd off_heap -noshell -eval "$(cat expression)" > stdout 2> stderr
+    [ $? -eq 7 ] && good || bad "$vm +hmqd off_heap: $(tail -3 stderr)"
+done
 refused 1 'System process <0.0.0> terminated: killed' \
     "$ling" -noshell -eval 'exit(whereis(init), kill).'
 # A process that wants all memory dies, ling goes on.

@@ -42,12 +42,13 @@ static const char help[] =
 "  +JDgdb true    tell gdb\n"
 "  +P N           processes there may be at once (262144)\n"
 "  +hms N         smallest heap of a process, in words\n"
+"  +hmqd off_heap message_queue_data of new processes\n"
 "  +fnu, +fnl     file names are UTF-8, Latin-1\n"
 "  +pc unicode    what io_lib takes for printable\n"
 "\n"
 "Flags of erl about threads, allocators and scheduling (+S, +A, +K, +M...) are\n"
-"accepted and change nothing: ling has one scheduler. So are limits of tables that\n"
-"grow here (+Q, +t, +e) and +hmqd.\n";
+"accepted and change nothing: ling has one scheduler. So are limits of\n"
+"tables that grow here (+Q, +t, +e).\n";
 
 _Noreturn void args_fail(const char *fmt, ...)
 {

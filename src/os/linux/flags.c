@@ -32,7 +32,7 @@ static const struct flag {
 } flags[] = {
     {"+hms", NEXT, EFFECT},     {"+hmbs", NEXT, EFFECT},
     {"+hmaxel", NEXT, EFFECT},  {"+hmaxk", NEXT, EFFECT},
-    {"+hmax", NEXT, EFFECT},    {"+hmqd", NEXT, IGNORED},
+    {"+hmax", NEXT, EFFECT},    {"+hmqd", NEXT, EFFECT},
     {"+hpds", NEXT, IGNORED},   {"+h", NEXT, EFFECT},
     {"+fn", JOINED, EFFECT},    {"+pc", NEXT, EFFECT},
     {"+V", NONE, EFFECT},       {"+W", MAYBE, EFFECT},
@@ -236,6 +236,10 @@ void flags_apply(const struct args *e)
             vm.info->max_heap_kill = boolean(s, value);
         } else if (strcmp(s, "+hmaxel") == 0) {
             vm.info->max_heap_log = boolean(s, value);
+        } else if (strcmp(s, "+hmqd") == 0) {
+            vm.info->off_heap_messages = strcmp(value, "off_heap") == 0;
+            if (!vm.info->off_heap_messages && strcmp(value, "on_heap") != 0)
+                args_fail("+hmqd %s: neither on_heap nor off_heap", value);
         } else if (strcmp(s, "+P") == 0) {
             process_limit(s, value);
         } else if (strncmp(s, "+B", 2) == 0) {
