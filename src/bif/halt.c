@@ -6,6 +6,7 @@
 #include "os/os.h"
 #include "vm/big.h"
 #include "vm/print.h"
+#include "vm/unicode.h"
 
 /* OTP shows this many characters of a slogan. */
 #define SLOGAN_MAX 1023
@@ -13,25 +14,9 @@
 
 static void put_utf8(struct text *t, uint32_t c)
 {
-    char u[4];
-    size_t n;
+    uint8_t u[UTF8_MAX];
 
-    if (c < 0x80) {
-        u[0] = (char)c;
-        n = 1;
-    } else if (c < 0x800) {
-        u[0] = (char)(0xc0 | c >> 6);
-        n = 2;
-    } else if (c < 0x10000) {
-        u[0] = (char)(0xe0 | c >> 12);
-        n = 3;
-    } else {
-        u[0] = (char)(0xf0 | c >> 18);
-        n = 4;
-    }
-    for (size_t i = 1; i < n; i++)
-        u[i] = (char)(0x80 | (c >> 6 * (n - 1 - i) & 0x3f));
-    text_add(t, u, n);
+    text_add(t, (char *)u, utf8_put(u, c));
 }
 
 /* The characters of a list, cut at SLOGAN_MAX. False: not characters. */

@@ -17,6 +17,7 @@
 #include "vm/link.h"
 #include "vm/sysmon.h"
 #include "vm/print.h"
+#include "vm/unicode.h"
 
 /* Display */
 
@@ -55,27 +56,11 @@ BIF(erlang, display_string, 1)
     for (; term_is_cons(l); l = cons_tail(l)) {
         term head = cons_head(l);
         int64_t c = term_is_small(head) ? small_value(head) : -1;
-        char u[4];
-        size_t n;
+        uint8_t u[UTF8_MAX];
 
-        if (c < 0 || c > 0x10ffff || (c >= 0xd800 && c <= 0xdfff))
+        if (!unicode_valid((uint64_t)c))
             break;
-        if (c < 0x80) {
-            u[0] = (char)c;
-            n = 1;
-        } else if (c < 0x800) {
-            u[0] = (char)(0xc0 | c >> 6);
-            n = 2;
-        } else if (c < 0x10000) {
-            u[0] = (char)(0xe0 | c >> 12);
-            n = 3;
-        } else {
-            u[0] = (char)(0xf0 | c >> 18);
-            n = 4;
-        }
-        for (size_t i = 1; i < n; i++)
-            u[i] = (char)(0x80 | (c >> 6 * (n - 1 - i) & 0x3f));
-        text_add(&t, u, n);
+        text_add(&t, (char *)u, utf8_put(u, (uint32_t)c));
     }
     if (!term_is_nil(l)) {
         text_fini(&t);

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <wchar.h>
 
+#include "vm/unicode.h"
 #include "vm/vm.h"
 
 /*
@@ -150,18 +151,8 @@ static void show_cell(struct console *c, uint32_t cell)
         s[n++] = (char)v;
     } else if (!c->utf8) {
         s[n++] = v < 0x100 ? (char)v : '?';
-    } else if (v < 0x800) {
-        s[n++] = (char)(0xc0 | v >> 6);
-        s[n++] = (char)(0x80 | (v & 0x3f));
-    } else if (v < 0x10000) {
-        s[n++] = (char)(0xe0 | v >> 12);
-        s[n++] = (char)(0x80 | (v >> 6 & 0x3f));
-        s[n++] = (char)(0x80 | (v & 0x3f));
     } else {
-        s[n++] = (char)(0xf0 | v >> 18);
-        s[n++] = (char)(0x80 | (v >> 12 & 0x3f));
-        s[n++] = (char)(0x80 | (v >> 6 & 0x3f));
-        s[n++] = (char)(0x80 | (v & 0x3f));
+        n = utf8_put((uint8_t *)s, v);
     }
     text_add(&c->out, s, n);
 }

@@ -7,6 +7,7 @@
  */
 #include "bif/bif.h"
 #include "io/io.h"
+#include "vm/unicode.h"
 #include "vm/wstack.h"
 
 struct filename_state {
@@ -20,66 +21,6 @@ void filename_init(enum filename_encoding e, enum filename_warning w)
 {
     state.encoding = e;
     state.warning = w;
-}
-
-static size_t utf8_put(uint8_t *out, uint64_t c)
-{
-    if (c < 0x80) {
-        out[0] = (uint8_t)c;
-        return 1;
-    }
-    if (c < 0x800) {
-        out[0] = (uint8_t)(0xc0 | c >> 6);
-        out[1] = (uint8_t)(0x80 | (c & 0x3f));
-        return 2;
-    }
-    if (c < 0x10000) {
-        out[0] = (uint8_t)(0xe0 | c >> 12);
-        out[1] = (uint8_t)(0x80 | (c >> 6 & 0x3f));
-        out[2] = (uint8_t)(0x80 | (c & 0x3f));
-        return 3;
-    }
-    out[0] = (uint8_t)(0xf0 | c >> 18);
-    out[1] = (uint8_t)(0x80 | (c >> 12 & 0x3f));
-    out[2] = (uint8_t)(0x80 | (c >> 6 & 0x3f));
-    out[3] = (uint8_t)(0x80 | (c & 0x3f));
-    return 4;
-}
-
-/* Length of the UTF-8 sequence at s, its character in *c; 0: not one. */
-static size_t utf8_get(const uint8_t *s, size_t n, uint32_t *c)
-{
-    static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
-    size_t len;
-    uint32_t v;
-
-    if (s[0] < 0x80) {
-        *c = s[0];
-        return 1;
-    }
-    if (s[0] >= 0xc2 && s[0] < 0xe0) {
-        len = 2;
-        v = s[0] & 0x1fu;
-    } else if (s[0] >= 0xe0 && s[0] < 0xf0) {
-        len = 3;
-        v = s[0] & 0xfu;
-    } else if (s[0] >= 0xf0 && s[0] < 0xf5) {
-        len = 4;
-        v = s[0] & 7u;
-    } else {
-        return 0;
-    }
-    if (len > n)
-        return 0;
-    for (size_t i = 1; i < len; i++) {
-        if ((s[i] & 0xc0) != 0x80)
-            return 0;
-        v = v << 6 | (s[i] & 0x3fu);
-    }
-    if (v < least[len] || v > 0x10ffff || (v >= 0xd800 && v <= 0xdfff))
-        return 0;
-    *c = v;
-    return len;
 }
 
 /* Characters in n bytes of UTF-8, or -1. */
@@ -105,7 +46,7 @@ static bool add_char(struct bytes *b, term t)
 {
     int64_t c = small_value(t);
 
-    if (c <= 0 || c > 0x10ffff || (c >= 0xd800 && c <= 0xdfff))
+    if (c == 0 || !unicode_valid((uint64_t)c))
         return false;
     if (b->n + 4 >= b->size) {
         b->size = b->size * 2;
@@ -116,7 +57,7 @@ static bool add_char(struct bytes *b, term t)
             return false;
         b->s[b->n++] = (uint8_t)c;
     } else {
-        b->n += utf8_put(b->s + b->n, (uint64_t)c);
+        b->n += utf8_put(b->s + b->n, (uint32_t)c);
     }
     return true;
 }
