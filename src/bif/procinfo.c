@@ -187,16 +187,6 @@ BIF(erts_internal, process_display, 2)
 
 /* ---- memory ---- */
 
-static size_t queue_words(const struct proc *q)
-{
-    size_t n = 0;
-
-    for (const struct msg *m = q->msgq.first; m; m = m->next)
-        for (const struct mbuf *f = m->frag; f; f = f->next)
-            n += f->used;
-    return n;
-}
-
 static size_t block_words(const struct proc *q)
 {
     return (size_t)(q->heap.hend - q->heap.heap);
@@ -209,7 +199,7 @@ static size_t old_block_words(const struct proc *q)
 
 static size_t mbuf_words(const struct proc *q)
 {
-    return q->heap.mbuf_words + (q->flags & PF_OFF_HEAP_MSGS ? 0 : queue_words(q));
+    return q->heap.mbuf_words + (q->flags & PF_OFF_HEAP_MSGS ? 0 : q->msgq.frag_words);
 }
 
 static size_t total_words(const struct proc *q)
@@ -222,7 +212,7 @@ static size_t memory_bytes(const struct proc *q)
     size_t n = sizeof *q + total_words(q) * sizeof(term);
 
     if (q->flags & PF_OFF_HEAP_MSGS)
-        n += queue_words(q) * sizeof(term);
+        n += q->msgq.frag_words * sizeof(term);
     n += q->msgq.length * sizeof(struct msg);
     if (q->dict)
         n += (q->dict->mask + 1) * sizeof(struct pdict_slot);

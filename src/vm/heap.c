@@ -94,6 +94,17 @@ void heap_attach(struct proc *p, struct mbuf *m)
         h->want_gc = true;
 }
 
+void heap_detach(struct proc *p, struct mbuf **at)
+{
+    struct heap *h = &p->heap;
+    struct mbuf *m = *at;
+
+    *at = m->next;
+    m->next = NULL;
+    h->mbuf_words -= m->used;
+    h->frag_vheap_words -= m->off.vheap_words;
+}
+
 /* Words in the newest fragment, or in a new one if they do not fit; or NULL. */
 static term *frag_alloc(struct heap *h, size_t words)
 {

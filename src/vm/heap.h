@@ -106,6 +106,8 @@ struct mbuf *mbuf_new_in(size_t words, const char *caller);
 struct mbuf *mbuf_try_new(size_t words);    /* or NULL */
 void mbuf_free(struct mbuf *m);             /* and what follows it */
 void heap_attach(struct proc *p, struct mbuf *m);
+/* The fragment at a link of p->heap.mbuf stands alone again; nothing else refers to it. */
+void heap_detach(struct proc *p, struct mbuf **at);
 
 /* Where a term that is being copied or decoded goes. */
 struct dest {

@@ -61,6 +61,9 @@ static void report(const struct proc *p, size_t words)
 
 bool heap_limit_allows(struct proc *p, size_t words)
 {
+    /* Messages that wait are part of it, unless they are to be kept apart. */
+    if (!(p->flags & PF_OFF_HEAP_MSGS))
+        words += p->msgq.frag_words;
     if (!p->heap.max_words || words <= p->heap.max_words)
         return true;
     if (p->flags & PF_MAX_HEAP_LOG)

@@ -21,7 +21,7 @@ enum { HEAP_FACTS = 11 };
 void heap_facts(const struct proc *p, size_t fragments, struct heap_fact f[HEAP_FACTS]);
 
 /*
- * A collection is about to have `words` in use. False: more than max_heap_size
+ * A collection is about to have `words` in use, besides messages. False: more than max_heap_size
  * allows, and p is to die; either way it was reported if p wants reports.
  */
 bool heap_limit_allows(struct proc *p, size_t words);

@@ -64,6 +64,7 @@ static void enqueue(struct proc *to, struct mbuf *frag, term value, term from, t
     to->msgq.last = &m->next;
     to->msgq.length++;
     to->msgq.on_heap += !frag && !term_is_imm(value);
+    to->msgq.frag_words += msg_frag_words(m);
     if (unlikely(to->trace & TF_RECEIVE))
         trace_receive(to, from, value);
     proc_wake(to);
@@ -265,8 +266,15 @@ term msg_peek(struct proc *p)
 
     if (!m)
         return THE_NON_VALUE;
+    p->msgq.lent = NULL;
     if (m->frag) {
         /* What code has seen must be the process's own: it may collect. */
+        p->msgq.frag_words -= msg_frag_words(m);
+        if (unlikely(p->flags & PF_OFF_HEAP_MSGS) && !m->frag->next) {
+            p->msgq.lent = m->frag;
+            p->msgq.lent_used = m->frag->used;
+            p->msgq.lent_gcs = p->gc_minor + p->gc_major_total;
+        }
         heap_attach(p, m->frag);
         m->frag = NULL;
         p->msgq.on_heap += msg_has_roots(m);
@@ -286,6 +294,7 @@ void msg_remove(struct proc *p)
         marks_removed(q->marks, m, at);
     q->length--;
     q->on_heap -= msg_has_roots(m);
+    q->lent = NULL;
     q->save = &q->first;
     assert(!m->frag);
     if (unlikely(!term_is_nil(m->token) || p->trace & TF_TOKEN))
@@ -294,8 +303,26 @@ void msg_remove(struct proc *p)
     recv_timer_cancel(p);
 }
 
+/* No term but the message's own refers to its fragment: receive keeps none. */
+static void give_back(struct proc *p, struct msg *m)
+{
+    struct mbuf *frag = p->msgq.lent, **at = &p->heap.mbuf;
+
+    p->msgq.lent = NULL;
+    if (p->gc_minor + p->gc_major_total != p->msgq.lent_gcs || frag->used != p->msgq.lent_used)
+        return;
+    while (*at != frag)
+        at = &(*at)->next;
+    heap_detach(p, at);
+    p->msgq.on_heap -= msg_has_roots(m);
+    m->frag = frag;
+    p->msgq.frag_words += msg_frag_words(m);
+}
+
 void msg_skip(struct proc *p)
 {
+    if (unlikely(p->msgq.lent != NULL))
+        give_back(p, *p->msgq.save);
     p->msgq.save = &(*p->msgq.save)->next;
 }
 

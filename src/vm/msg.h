@@ -4,7 +4,9 @@
  * Receive walks the queue with a save pointer: everything before it has been
  * looked at and did not match. A message's term lies in its own fragment
  * (frag), or on the receiver's heap (frag NULL) when there was room at the
- * send; only those are roots of a collection.
+ * send; only those are roots of a collection. What code looks at is the
+ * process's own, as it may collect meanwhile; with message_queue_data off_heap
+ * a message that did not match is set apart again, if nothing was collected.
  */
 #ifndef VM_MSG_H
 #define VM_MSG_H
@@ -17,6 +19,14 @@ struct msg {
     struct mbuf *frag;      /* owned until the message is received */
     term token;             /* seqtrace.h */
 };
+static inline size_t msg_frag_words(const struct msg *m)
+{
+    size_t n = 0;
+
+    for (const struct mbuf *f = m->frag; f; f = f->next)
+        n += f->used;
+    return n;
+}
 /* Without a fragment: does a collection have to know it? */
 static inline bool msg_has_roots(const struct msg *m)
 {
@@ -29,6 +39,11 @@ struct msgq {
     struct msg **save;      /* the link to the message to look at next */
     size_t length;
     size_t on_heap;         /* messages without frag that msg_has_roots() */
+    size_t frag_words;      /* of all frags */
+    /* The message last peeked, if its frag is to be given back when skipped. */
+    struct mbuf *lent;
+    size_t lent_used;
+    uint32_t lent_gcs;      /* collections until then */
     struct recv_marks *marks;   /* NULL until one is reserved */
 };
 

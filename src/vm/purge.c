@@ -268,8 +268,10 @@ static void copy_messages(struct move *m, struct proc *p)
 
             msg->value = term_copy_all(&d, msg->value);
             f->used = (size_t)(d.htop - f->words);
+            p->msgq.frag_words -= msg_frag_words(msg);
             mbuf_free(msg->frag);
             msg->frag = f;
+            p->msgq.frag_words += msg_frag_words(msg);
         }
     }
 }

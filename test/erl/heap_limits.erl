@@ -7,6 +7,7 @@ main() ->
     bignum_loop(),
     binary_loop(),
     max_heap_size(),
+    mailbox(),
     reports().
 
 %% Words of the largest heap that F's process had, seen from outside, until it ends.
@@ -64,6 +65,41 @@ max_heap_size() ->
                  lists:foreach(fun(_) -> lists:seq(1, 50) end, lists:seq(1, 500)),
                  exit({done, ok})
              end)).
+
+%% What waits for a process counts too, unless it is kept apart.
+mailbox() ->
+    Flooded = fun(Data) ->
+        Sent = atomics:new(1, []),
+        Wait = fun F() -> atomics:get(Sent, 1) =:= 1 orelse begin erlang:yield(), F() end end,
+        Busy = fun() ->
+            Wait(),
+            receive go -> ok after 0 -> ok end,     % looks at all of them
+            erlang:garbage_collect(),
+            exit({waiting, element(2, process_info(self(), message_queue_len))})
+        end,
+        {Pid, Ref} = spawn_opt(Busy, [monitor, {message_queue_data, Data},
+                                      {max_heap_size, #{size => 100000, error_logger => false}}]),
+        [Pid ! lists:seq(1, 200) || _ <- lists:seq(1, 1000)],
+        atomics:put(Sent, 1, 1),
+        receive {'DOWN', Ref, process, Pid, Why} -> Why end
+    end,
+    ?is(killed, Flooded(on_heap)),
+    ?is({waiting, 1000}, Flooded(off_heap)),
+    %% Looked at often, collected meanwhile, and all there in the end.
+    Sent = [{N, lists:seq(1, N), binary:copy(<<N>>, 100)} || N <- lists:seq(1, 200)],
+    Picky = fun() ->
+        [receive {N, _, <<N, _/binary>>} = M -> erlang:garbage_collect(), M end
+         || N <- lists:seq(200, 1, -1)]
+    end,
+    [begin
+        Self = self(),
+        Pid = spawn_opt(fun() -> receive go -> Self ! {got, Picky()} end end,
+                        [{message_queue_data, Data}]),
+        [Pid ! M || M <- Sent],
+        Pid ! go,
+        ?is({got, lists:reverse(Sent)}, receive {got, _} = G -> G end)
+     end || Data <- [on_heap, off_heap]],
+    ok.
 
 %% A logger handler: what was reported, to whoever is registered.
 log(Event, _) -> heap_limits_reports ! {event, Event}, ok.
