@@ -228,6 +228,38 @@ static void test_libc(void)
     check(++tls_counter == 42, "thread-local variable");
 }
 
+/* Each byte beside what a loop over bytes makes of it. */
+static void test_copies(void)
+{
+    enum { ROOM = 1200, AT = 450 };
+    static uint8_t was[ROOM], is[ROOM], wanted[ROOM];
+    void *(*volatile move)(void *, const void *, size_t) = memmove;
+    void *(*volatile copy)(void *, const void *, size_t) = memcpy;
+    void *(*volatile set)(void *, int, size_t) = memset;
+    int bad = 0;
+
+    for (int i = 0; i < ROOM; i++)
+        was[i] = (uint8_t)(i * 151 >> 3);
+    for (int n = 0; n <= 300; n++) {
+        for (int by = -150; by <= 150; by++) {
+            for (int i = 0; i < ROOM; i++)
+                is[i] = wanted[i] = was[i];
+            for (int i = 0; i < n; i++)
+                wanted[AT + by + i] = was[AT + i];
+            move(is + AT + by, is + AT, (size_t)n);
+            bad += memcmp(is, wanted, ROOM) != 0;
+        }
+        copy(is + AT, was + 1, (size_t)n);
+        for (int i = 0; i < n; i++)
+            wanted[AT + i] = was[1 + i];
+        set(is + 7, n, (size_t)n);
+        for (int i = 0; i < n; i++)
+            wanted[7 + i] = (uint8_t)n;
+        bad += memcmp(is, wanted, ROOM) != 0;
+    }
+    check(!bad, "memmove, memcpy and memset");
+}
+
 static void test_time(void)
 {
     uint64_t t0 = os_mono_ns(), t1, cpu = os_cpu_ns();
@@ -357,6 +389,7 @@ int main(int argc, char **argv)
     bad_calls();
     test_memory();
     test_libc();
+    test_copies();
     test_time();
     test_code();
     printf("%d failures\n", failures);
