@@ -41,18 +41,28 @@ bench-boot: kindling examples
 bench-idle: kindling examples
 	bin/kindling build -q -o build/shell.img --shell $(EX)/compile
 	bench/idle.sh build/shell.img
-## bench-net   HTTP requests a second of examples/web, beside stock erl; start to first page
+## bench-net   HTTP requests a second of examples/web, a stream, beside stock erl; first pages
 $(B_OUT)/http: bench/http.c
 	@mkdir -p $(@D)
 	$(Q)$(CC) -std=gnu11 -O2 $(WARN) -o $@ $<
 WEB_ERL := erl -noshell -pa $(EX)/web/ebin -web port {port} -web address '{127,0,0,1}' \
     -run web_app run
-bench-net: $(LING) $(B_OUT)/http examples kindling
+$(B_OUT)/stream/bench_stream.beam: bench/net/bench_stream.erl
+	@mkdir -p $(@D)
+	$(Q)erlc -o $(@D) $<
+bench-net: $(LING) $(B_OUT)/http $(B_OUT)/stream/bench_stream.beam examples kindling
 	bin/kindling build -q -o build/web.img --run web_app run $(EX)/web
 	bin/kindling bake --ready app -o build/web.baked.img build/web.img
 	bench/net.sh $(B_OUT)/http $(EX)/web/ebin build/web.img
-	for on in $(KVM) process; do \
-	    bin/kindling bench --on $$on --http 8080 --beside "$(WEB_ERL)" build/web.img \
-	        build/web.baked.img || exit 1; \
-	done
+	bench/stream.sh $(B_OUT)/stream
+	bin/kindling bench --http 8080 --beside "$(WEB_ERL)" build/web.img build/web.baked.img
+	bin/kindling bench --http 8080 -n 20 --on process build/web.img build/web.baked.img
+## bench-burst a hundred copies of a baked web server: from a pool, from nothing, for 10 s
+bench-burst: examples kindling
+	bin/kindling build -q -o build/web.img --run web_app run $(EX)/web
+	bin/kindling bake --ready app -o build/web.baked.img build/web.img
+	bin/kindling burst --http 8080 100 build/web.baked.img
+	bin/kindling burst --http 8080 --cold 100 build/web.baked.img
+	bin/kindling burst --http 8080 --seconds 10 4 build/web.baked.img
+.PHONY: bench-burst
 .PHONY: bench-net bench bench-code bench-boot bench-idle

@@ -3,8 +3,8 @@
  *
  * usage: http PORT CONNECTIONS SECONDS PATH
  *
- * Every connection has one request under way. After a second of warming up,
- * requests are counted for SECONDS. Prints one line:
+ * Every connection has one request under way. After a third of SECONDS more to
+ * warm up, requests are counted for SECONDS. Prints one line:
  *
  *     REQUESTS/S P50_US P99_US MAX_US
  *
@@ -23,7 +23,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#define WARM_NS 1000000000ull
 #define RESPONSE_MAX 65536
 
 struct conn {
@@ -127,7 +126,7 @@ int main(int argc, char **argv)
         conns[i].fd = dial(port);
         epoll_ctl(ep, EPOLL_CTL_ADD, conns[i].fd, &e);
     }
-    from = now() + WARM_NS;
+    from = now() + (uint64_t)(atof(argv[3]) * 1e9 / 3);
     to = from + (uint64_t)(atof(argv[3]) * 1e9);
     for (int i = 0; i < n; i++)
         ask(&conns[i]);
