@@ -24,7 +24,8 @@ struct vm vm = {.slice_reds = 4000, .try_least = TRY_LEAST};
 
 struct block {
     size_t bytes;               /* what the user asked for */
-    uint64_t kind;
+    uint32_t kind;
+    uint32_t large;             /* os_large's */
 };
 static_assert(sizeof(struct block) == 16, "blocks are 16-byte aligned");
 
@@ -73,8 +74,35 @@ static void *block_try(enum alloc_kind kind, size_t bytes, bool zeroed)
 
     if (must_fail() || too_large(bytes))
         return NULL;
-    b = zeroed ? calloc(1, sizeof *b + bytes) : malloc(sizeof *b + bytes);
-    return b ? block_give(b, kind, bytes) : NULL;
+    bool large = !zeroed && bytes >= OS_LARGE;
+    b = zeroed  ? calloc(1, sizeof *b + bytes)
+        : large ? os_large(sizeof *b + bytes)
+                : malloc(sizeof *b + bytes);
+    if (!b)
+        return NULL;
+    b->large = large;
+    return block_give(b, kind, bytes);
+}
+
+static void block_free(struct block *b)
+{
+    vm.allocated[b->kind] -= b->bytes;
+    if (b->large)
+        os_large_free(b, sizeof *b + b->bytes);
+    else
+        free(b);
+}
+
+/* realloc() for a large block. */
+static void *block_move(struct block *b, size_t bytes)
+{
+    void *p = block_try((enum alloc_kind)b->kind, bytes, false);
+
+    if (!p)
+        return NULL;
+    memcpy(p, b + 1, bytes < b->bytes ? bytes : b->bytes);
+    block_free(b);
+    return p;
 }
 
 static void *block_resize(void *p, size_t bytes)
@@ -85,9 +113,11 @@ static void *block_resize(void *p, size_t bytes)
 
     if (!p)
         return block_try(ALLOC_SYSTEM, bytes, false);
+    b = (struct block *)p - 1;
+    if (b->large)
+        return block_move(b, bytes);
     if (must_fail() || too_large(bytes))
         return NULL;
-    b = (struct block *)p - 1;
     kind = b->kind;
     before = b->bytes;
     b = realloc(b, sizeof *b + bytes);
@@ -142,13 +172,8 @@ void *vm_try_realloc_in(void *p, size_t bytes, const char *caller)
 
 void vm_free(void *p)
 {
-    struct block *b;
-
-    if (!p)
-        return;
-    b = (struct block *)p - 1;
-    vm.allocated[b->kind] -= b->bytes;
-    free(b);
+    if (p)
+        block_free((struct block *)p - 1);
 }
 
 size_t vm_allocated(enum alloc_kind kind)

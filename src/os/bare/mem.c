@@ -196,7 +196,7 @@ static void free_insert(uint64_t start, uint64_t end, bool dirty)
 }
 
 /* The smallest run of free ranges, one behind the other, that has the room. */
-static uint64_t take_free(uint64_t bytes, uint64_t align)
+static uint64_t take_free(uint64_t bytes, uint64_t align, bool zeroed)
 {
     size_t best = SIZE_MAX;
     uint64_t best_room = UINT64_MAX, at;
@@ -221,7 +221,7 @@ static uint64_t take_free(uint64_t bytes, uint64_t align)
     if (r.dirty)
         mem.dirty_bytes -= r.end - r.start;
     drop(best);
-    if (r.dirty)
+    if (r.dirty && zeroed)
         clear(at, at + bytes);
     if (r.start < at)
         free_insert(r.start, at, r.dirty);
@@ -231,7 +231,7 @@ static uint64_t take_free(uint64_t bytes, uint64_t align)
 }
 
 /* New pages at the top; what is free right below it is taken first. */
-static uint64_t take_new(uint64_t bytes, uint64_t align)
+static uint64_t take_new(uint64_t bytes, uint64_t align, bool zeroed)
 {
     struct range *last = mem.frees ? &mem.free[mem.frees - 1] : NULL;
     uint64_t start = last && last->end == mem.top ? last->start : mem.top;
@@ -251,7 +251,8 @@ static uint64_t take_new(uint64_t bytes, uint64_t align)
 
         if (r.dirty) {
             mem.dirty_bytes -= r.end - r.start;
-            clear(at < r.end ? at : r.end, r.end);
+            if (zeroed)
+                clear(at < r.end ? at : r.end, r.end);
         }
         drop(mem.frees - 1);
         mem.top = end;
@@ -265,7 +266,7 @@ static uint64_t take_new(uint64_t bytes, uint64_t align)
     return at;
 }
 
-void *mem_alloc(size_t bytes, size_t align)
+static void *allocate(size_t bytes, size_t align, bool zeroed)
 {
     uint64_t at;
 
@@ -276,11 +277,16 @@ void *mem_alloc(size_t bytes, size_t align)
     if (align < PAGE)
         align = PAGE;
     bytes = round_up(bytes, PAGE);
-    at = take_free(bytes, align);
+    at = take_free(bytes, align, zeroed);
     if (!at)
-        at = take_new(bytes, align);
+        at = take_new(bytes, align, zeroed);
     return (void *)at;
 }
+
+void *mem_alloc(size_t bytes, size_t align) { return allocate(bytes, align, true); }
+
+void *os_large(size_t bytes) { return allocate(bytes, PAGE, false); }
+void os_large_free(void *p, size_t bytes) { mem_free(p, bytes); }
 
 void mem_free(void *p, size_t bytes)
 {

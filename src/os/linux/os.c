@@ -114,6 +114,9 @@ void os_pages_free(void *p, size_t bytes)
     __atomic_fetch_sub(&pages_in_use, bytes, __ATOMIC_RELAXED);
 }
 
+void *os_large(size_t bytes) { return malloc(bytes); }
+void os_large_free(void *p, size_t bytes) { free(p); }
+
 size_t os_pages_in_use(void)
 {
     return __atomic_load_n(&pages_in_use, __ATOMIC_RELAXED);
