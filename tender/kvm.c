@@ -337,9 +337,10 @@ static void populate(uint8_t *at, uint64_t bytes, int advice)
 
 /*
  * Give a writable segment its memory: the pages known to be written first get
- * copies of their own, the others of the file are only mapped, the rest is
- * left to be touched. Without that knowledge, all that is in the file and some
- * of what is free behind it.
+ * copies of their own, the rest is left to be touched: of the file's pages, which
+ * are in the host's memory, a touch maps sixteen at once, and a start touches a
+ * third of them. Without that knowledge, all that is in the file and some of
+ * what is free behind it.
  */
 static void populate_data(struct vm *v, const struct segment *s, uint64_t *bit)
 {
@@ -353,7 +354,6 @@ static void populate_data(struct vm *v, const struct segment *s, uint64_t *bit)
                  MADV_POPULATE_WRITE);
         return;
     }
-    populate(v->ram + s->pa, s->file_bytes, MADV_POPULATE_READ);
     for (uint64_t i = 0; i <= pages; i++, ++*bit) {
         if (i < pages && hot[*bit / 8] >> *bit % 8 & 1)
             continue;
@@ -413,7 +413,7 @@ static void set_up_memory(struct vm *v)
 
         if (s->flags & PF_W)
             populate_data(v, s, &bit);
-        else
+        else if (!t->image.hot)
             populate(v->ram + s->pa, tree ? 4096 : s->file_bytes, MADV_POPULATE_READ);
     }
     populate(v->ram + round_up(t->image.pa_end, 4096) + GUEST_GATE_SIZE +
