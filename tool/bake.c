@@ -295,9 +295,10 @@ size_t bake_image(const char *from, bool consume, const char *path,
     char *temporary = format("%s.tmp%ld", path, (long)getpid()), *load;
     int fd = create(temporary), status;
     struct stat st;
-    bool late;
+    bool late, said;
 
     status = run_builder(from, fd, info, NULL, seconds, false, &late);
+    said = status == EXIT_TOOL;
     if (status == 0 && !late && info && info->flags & GUEST_BAKE_APP &&
         (load = find_loaded(temporary))) {
         if (ftruncate(fd, 0) < 0 || lseek(fd, 0, SEEK_SET) < 0)
@@ -307,10 +308,10 @@ size_t bake_image(const char *from, bool consume, const char *path,
     }
     if (consume)
         unlink(from);
-    if (late)
+    /* Instance or tender have said why: what it waits for, if it was late. */
+    if (late && !said)
         fail(EXIT_TOOL, "%s: it was not ready after %u s; see --timeout", what, seconds);
-    /* Instance and tender have said why. */
-    if (status == EXIT_TOOL) {
+    if (said) {
         unlink(temporary);
         exit(EXIT_TOOL);
     }

@@ -92,6 +92,27 @@ static bool is_answer(const struct starter *s, const char *part, size_t n)
     return memchr(part, '\n', n);
 }
 
+/* All that were ever started, for a command that fails: it leaves none behind. */
+static pid_t *started;
+static size_t started_n, started_room;
+
+static void end_started(void)
+{
+    for (size_t i = 0; i < started_n; i++)
+        if (waitpid(started[i], NULL, WNOHANG) == 0)    /* ours, and not ended */
+            kill(started[i], SIGKILL);
+}
+
+static void note_started(pid_t pid)
+{
+    if (!started)
+        atexit(end_started);
+    if (started_n == started_room)
+        started = reallocate(started,
+                             (started_room = started_room ? 2 * started_room : 64) * sizeof pid);
+    started[started_n++] = pid;
+}
+
 void copy_start(const struct starter *s, struct copy *c)
 {
     const char *argv[18];
@@ -138,6 +159,7 @@ void copy_start(const struct starter *s, struct copy *c)
     }
     if (c->pid < 0)
         fail(EXIT_TOOL, "cannot start a copy of %s: %s", s->image, strerror(errno));
+    note_started(c->pid);
     close(out[1]);
     if (s->pool)
         close(go[1]);

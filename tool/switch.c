@@ -157,6 +157,7 @@ static _Noreturn void serve(void)
         fail(EXIT_TOOL, "the switch cannot start: %s", strerror(errno));
     watch_add(&listen_source, listener, EPOLLIN);
     port_faults(getenv("KINDLING_FAULTS"));
+    port_limit(getenv("KINDLING_PORTS"));
     gateway_start();
     names_start();
     switch_confine();

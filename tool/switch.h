@@ -107,6 +107,7 @@ void port_dump(int connection, const char *name);
 bool port_work(void);                   /* frames of the instances; true: more */
 size_t ports_open(void);
 void port_faults(const char *s);        /* of KINDLING_FAULTS; NULL: none */
+void port_limit(const char *s);         /* of KINDLING_PORTS; NULL: none */
 /* A frame of the gateway's to a port, by its MAC; false: no room now. */
 bool port_send(const uint8_t *frame, size_t n);
 uint64_t port_age_ns(const struct port *p);

@@ -48,7 +48,7 @@ struct dump {
 };
 
 static struct port **ports;             /* by number; NULL: free */
-static unsigned ports_room, next_number = PORT_FIRST;
+static unsigned ports_room, next_number = PORT_FIRST, last_number = PORT_LAST;
 static size_t open_ports;
 
 #define FROM_FIELD(type, field, p) ((type *)((char *)(p) - offsetof(type, field)))
@@ -339,13 +339,24 @@ static void on_connection(struct source *s, uint32_t events)
     port_end(p);
 }
 
+/* KINDLING_PORTS=N: no more ports than that, for tests of what comes then. */
+void port_limit(const char *s)
+{
+    unsigned n;
+
+    if (s && (sscanf(s, "%u", &n) != 1 || n == 0 || n > PORT_LAST - PORT_FIRST + 1))
+        fail(EXIT_TOOL, "cannot take %s for KINDLING_PORTS: a number is wanted", s);
+    if (s)
+        last_number = PORT_FIRST + n - 1;
+}
+
 /* The next one that is free: an address is not used again at once. */
 static unsigned free_number(void)
 {
-    for (unsigned i = 0; i <= PORT_LAST - PORT_FIRST; i++) {
+    for (unsigned i = 0; i <= last_number - PORT_FIRST; i++) {
         unsigned n = next_number;
 
-        next_number = n == PORT_LAST ? PORT_FIRST : n + 1;
+        next_number = n == last_number ? PORT_FIRST : n + 1;
         if (n < ports_room && ports[n])
             continue;
         if (n >= ports_room) {

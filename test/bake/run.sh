@@ -25,6 +25,22 @@ expect() {
     fi
 }
 says() { if grep -q -- "$1" $out/$2; then good; else bad "no \"$1\" in $2"; cat $out/$2; fi; }
+# refused STATUS PATTERN COMMAND...: in one line, and nothing of it is left running
+refused() {
+    want=$1 pattern=$2
+    shift 2
+    expect $want "$@"
+    says "$pattern" err
+    [ "$(wc -l < $out/err)" -eq 1 ] && good || bad "$* says not one line: $(head -5 $out/err)"
+    tries=0
+    while left=$(ps -eo pgid=,stat=,args= | awk -v g="$group" '$1 == g && $2 !~ /^Z/' |
+            grep "[t]ender .*$out/") && [ $tries -lt 200 ]; do
+        sleep 0.05
+        tries=$((tries + 1))
+    done
+    [ -z "$left" ] && good || bad "$* leaves $left"
+}
+group=$(ps -o pgid= -p $$)
 build() { expect 0 $kindling build -q -o $out/$1.img --run bake_app $1 $out/ebin; }
 
 erlc +nowarn_undefined_function -o $out/ebin test/bake/bake_app.erl || exit 1
@@ -78,19 +94,14 @@ says 'slow is ready' out
 
 # What never gets ready, or can't be kept.
 for what in deaf quits port spins; do build $what; done
-expect 125 $kindling bake --ready app -o $out/no.img $out/deaf.img
-says 'kindling:ready/0 is called.*bake_app:deaf/0' err
-expect 125 $kindling bake --ready app -o $out/no.img $out/quits.img
-says 'ended with status 3 before kindling:ready/0' err
-expect 125 $kindling bake --ready app -o $out/no.img $out/port.img
-says 'port ram_file_drv is open.*port_owner\|port ram_file_drv is open.*init' err
-expect 125 $kindling bake --ready app --timeout 3 -o $out/no.img $out/slow.img
-says 'after all the time it was given' err
-expect 125 $kindling bake --ready app --timeout 1 -o $out/no.img $out/spins.img
-says 'not ready after 1 s' err
-expect 125 $kindling bake $out/app.img
-says 'baked already' err
-expect 126 $kindling bake test/bake/run.sh
+bake="$kindling bake --ready app -o $out/no.img"
+refused 125 'kindling:ready/0 is called.*bake_app:deaf/0' $bake $out/deaf.img
+refused 125 'ended with status 3 before kindling:ready/0' $bake $out/quits.img
+refused 125 'port ram_file_drv is open.*\(port_owner\|init\)' $bake $out/port.img
+refused 125 'after all the time it was given' $bake --timeout 3 $out/slow.img
+refused 125 'by --timeout.*spins/0\|not ready after 1 s' $bake --timeout 1 $out/spins.img
+refused 125 'baked already' $kindling bake $out/app.img
+refused 126 'no image' $kindling bake test/bake/run.sh
 [ ! -e $out/no.img ] && good || bad "a bake that failed left an image"
 [ -z "$(ls $out | grep tmp)" ] && good || bad "a bake that failed left files"
 # In the background: found by name, its console kept, ended when asked.
@@ -174,12 +185,47 @@ for mode in process $(echo "$modes" | grep -o kvm); do
     says "^$out/serve.baked.img  *$mode" out
     says '^the command beside' out
 done
-expect 125 $kindling burst --on process 2 $out/quits.img
-says 'they did not answer' err
+refused 125 'they did not answer' $kindling burst --on process 2 $out/quits.img
 
+# A pool that cannot grow: too few descriptors, too little memory.
+limited() {
+    ulimit $1 $2
+    shift 2
+    "$@"
+}
+few() { (limited -n 30 "$@"); }
+small() { (limited -v 100000 "$@"); }
+for cold in "" --cold; do
+    refused 125 "cannot start a copy of $out/serve.baked.img: .*descriptors" \
+        few $kindling burst $cold --on process 50 $out/serve.baked.img
+done
+refused 125 'cannot fill the pool: tender 1 of 20' \
+    small $kindling burst --on process 20 $out/serve.baked.img
+
+# Baked images that are damaged, of another build, or for a stronger processor.
+# patch FIELD BYTE...: of the header, the page that begins with its magic
+header=$(grep -obUaP 'INLKOFG\0' $out/app.img | head -1 | cut -d: -f1)
+patch() {
+    cp $out/app.img $out/patched.img
+    printf "$2" | dd of=$out/patched.img bs=1 seek=$((header + $1)) conv=notrunc 2> $out/dd
+}
 head -c 3000000 $out/app.img > $out/short.img
-expect 126 $kindling run $out/short.img
-says 'cut short' err
+hot=3224        # hot_offset, hot_bytes (image.h)
+for mode in $modes; do
+    on="--on $mode"
+    [ $mode = qemu ] && on="--on qemu --tcg"
+    refused 126 'cut short' $kindling run $on $out/short.img
+    patch 8 '\377'
+    refused 126 'patched.img: it is of format' $kindling run $on $out/patched.img
+    patch 12 '\377'
+    refused 126 'patched.img: it is of format' $kindling run $on $out/patched.img
+    patch 28 '\004'
+    refused 126 'patched.img: it is built for another processor' $kindling run $on $out/patched.img
+    patch $hot '\377\377\377\377'
+    refused 126 'patched.img: it is cut short' $kindling run $on $out/patched.img
+    patch $((hot + 8)) '\001'
+    refused 126 'patched.img: its header is damaged' $kindling run $on $out/patched.img
+done
 
 echo "bake: $passed passed, $failed failed"
 [ $failed -eq 0 ]

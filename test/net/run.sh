@@ -38,6 +38,25 @@ stop() {
 free_port() {
     python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
 }
+is_free() {
+    python3 -c 'import socket, sys
+s = socket.socket()
+s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+s.bind(("127.0.0.1", int(sys.argv[1])))
+s.listen()
+print("free")' "$1" 2>&1
+}
+# refused WHAT WHY OPTIONS...: a run with these ends so, in one line; nothing of it runs
+refused() {
+    what=$1 why="kindling: $2
+125"
+    shift 2
+    before=$("$kindling" ps)
+    equal "$what" "$why" "$("$kindling" run --on $on "$@" "$out/net.img" 2>&1; echo $?)"
+    equal "$what, in the background" "$why" \
+        "$("$kindling" run -d --name refused --on $on "$@" "$out/net.img" 2>&1; echo $?)"
+    equal "$what, after it" "$before" "$("$kindling" ps)"
+}
 # What a client on the host gets back of N bytes that it sends, and ends.
 through() { python3 test/net/through.py 127.0.0.1 "$1" "$2"; }
 resolver= host_echo=
@@ -88,8 +107,7 @@ two.test: nxdomain" "$(run resolve one.test two.test)"
     equal "$on nobody's datagram" "{error,econnrefused}" "$(run datagrams "$server")"
     equal "$on no such instance" "{error,ehostunreach}" "$(run connect 10.78.200.200 80 |
         sed 's/timeout/ehostunreach/')"
-    matches "$on port in use" "cannot publish $port:1: Address in use" \
-        "$("$kindling" run --on "$on" -p "$port:1" "$out/net.img" 2>&1)"
+    refused "$on port in use" "cannot publish $port:1: Address in use" -p "$port:1"
 
     "$kindling" dump "echo-$on" > "$out/dump.pcap" &
     dump=$!
@@ -147,12 +165,7 @@ try:
 except ConnectionResetError:
     print("reset")' "$port" "$pid")"
     sleep 0.1
-    equal "$on port is free" "free" "$(python3 -c '
-import socket, sys
-s = socket.socket()
-s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-s.bind(("127.0.0.1", int(sys.argv[1])))
-print("free")' "$port" 2>&1)"
+    equal "$on port is free" "free" "$(is_free "$port")"
     stop
 done
 
@@ -181,8 +194,7 @@ except ConnectionResetError:
     print("end")' "$unheard")"
     equal "$on to the host" "all of it" "$(run through 10.78.0.2 "$(cat "$out/host_echo")" 1000000)"
     equal "$on nobody listens" "{error,econnrefused}" "$(run connect 10.78.0.2 "$(free_port)")"
-    matches "$on port in use" "cannot publish $port:1: Address in use" \
-        "$("$kindling" run --on $on -p "$port:1" "$out/net.img" 2>&1)"
+    refused "$on port in use" "cannot publish $port:1: Address in use" -p "$port:1"
     matches "$on dump" "cannot dump echo-qemu: " "$("$kindling" dump echo-qemu 2>&1)"
     stop
     # QEMU asks the host's resolver, at port 53: in a network of our own.
@@ -210,6 +222,22 @@ if $alone ip tuntap add tap0 mode tap 2> "$out/unshare"; then
 else
     echo "SKIPPED: no tap can be made here, the uplink was not tested: $(cat "$out/unshare")" >&2
 fi
+
+# No address is left, until somebody ends.
+on=process
+mkdir -p "$out/few"
+export XDG_RUNTIME_DIR="$out/few" KINDLING_PORTS=2
+start few1 --net "$out/net.img" -- echo 7777
+start few2 --net "$out/net.img" -- echo 7777
+port=$(free_port)
+refused "no address" "cannot get a port of the switch: no address is left" -p "$port:7777"
+equal "no address, port is free" "free" "$(is_free "$port")"
+equal "no address, the others" "10.78.0.3" "$address"
+"$kindling" stop few1
+matches "an address again" "^10.78.0.2 " "$(run address)"
+stop
+unset KINDLING_PORTS
+export XDG_RUNTIME_DIR="$out/run"
 
 # Frames get lost, come twice, change places.
 on=process

@@ -163,7 +163,7 @@ static void pass_time(uint64_t mono_ns)
     uint64_t limit = (uint64_t)guest_info->bake_seconds * 1000000000;
 
     if (guest_window->terminate != terminate_taken)
-        bare_never_ready("was told to stop before it was ready");
+        bare_never_ready("was told to stop (by --timeout, if by nobody else) before it was ready");
     if (mono_ns > os_mono_ns() && guest_info->flags & GUEST_BAKE_IDLE)
         bare_never_ready("waits");
     if (mono_ns == UINT64_MAX)
