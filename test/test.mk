@@ -114,9 +114,10 @@ check-badarg: $(LING)
 	    -run badarg record $(BADARG)
 	$(LING) -noshell -kernel logger_level none -pa $(T_OUT) -run badarg compare $(BADARG)
 
-# What perf and gdb are told of native code.
+# What perf and gdb are told of native code; native code for another processor.
 check-jit: $(LING)
 	test/tool/jit.sh
+	test/tool/cpu.sh
 .PHONY: check-jit
 # ling:profile, everywhere.
 check-profile: $(LING) kindling examples

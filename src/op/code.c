@@ -49,8 +49,7 @@ static void native_begin(void)
     const char *why = native_init();
 
     if (why)
-        vm_fatal(1, "there is no memory for native code: %s (+JIT false interprets)",
-                 why);
+        vm_fatal(1, "there can be no native code: %s (+JIT false interprets)", why);
     code_native = true;
     code_apply_stub = stub(NULL, NULL, t1_apply_list);
     code_exit_stub = stub(NULL, NULL, t1_process_end);

@@ -7,8 +7,11 @@
  */
 #include "op/native.h"
 
+#include <stdio.h>
+
 #include "op/codemem.h"
 #include "op/stencil.h"
+#include "os/os.h"
 #include "vm/vm.h"
 
 #define NO_STENCIL 0xffff
@@ -34,7 +37,23 @@ static uint32_t find(uint32_t op, uint32_t kinds)
     }
 }
 
-const char *native_init(void) { return codemem_init(); }
+const char *native_fits(const char *cpu)
+{
+    static char why[96];
+
+    if (os_cpu_has(cpu))
+        return NULL;
+    snprintf(why, sizeof why, "this ling makes it for processors of level %s, which "
+             "this one is not", cpu);
+    return why;
+}
+
+const char *native_init(void)
+{
+    const char *why = native_fits(stencil_cpu);
+
+    return why ? why : codemem_init();
+}
 
 /* ---- records ---- */
 

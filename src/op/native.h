@@ -17,6 +17,8 @@
 
 /* Once. NULL, or why there can be no native code. */
 const char *native_init(void);
+/* The same of stencils for that processor: os_cpu_has(). */
+const char *native_fits(const char *cpu);
 /* The instruction in l->op...: its record. False after load_fail. */
 bool native_end(struct loader *l);
 /* All records to code->base; l->offset then tells where each one went. */

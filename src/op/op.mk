@@ -14,8 +14,11 @@ OP_CFLAGS := -Wno-unused-variable -Wno-unused-function -fomit-frame-pointer \
 # Native code: instances to assembly, assembly to stencils (stencils.py). It is
 # the same for the hosted and the bare VM, but for what MODE defines.
 T1 := $(GEN)/t1-$(MODE)
+# What processor they are for: a level of the x86-64 psABI. ling asks for it when it
+# starts; images have the first one.
+STENCIL_CPU := x86-64
 T1_CFLAGS := -std=gnu11 -O2 $(filter -D%,$(CFLAGS_$(MODE))) -DNDEBUG -Isrc -Iinclude -I$(GEN) \
-    -fno-pic -mcmodel=small -fno-jump-tables -fcf-protection=none -fno-stack-protector \
+    -march=$(STENCIL_CPU) -fno-pic -mcmodel=small -fno-jump-tables -fcf-protection=none -fno-stack-protector \
     -fomit-frame-pointer -mstack-alignment=8 -mno-red-zone -fno-vectorize \
     -fno-slp-vectorize -fwrapv -fno-asynchronous-unwind-tables \
     -Xclang -no-enable-noundef-analysis -Wno-unused-variable
@@ -26,7 +29,7 @@ $(T1)/%.raw.s: src/op/%.c $(GEN)/atoms.gen.h $(GEN)/op.gen.h
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(T1_CFLAGS) -MMD -MP -MT $@ -MF $(@:.s=.d) -S -o $@ $<
 $(T1)/stencils.gen.c: $(T1)/t1.raw.s src/op/gen/stencils.py
-	$(Q)$(PYTHON) src/op/gen/stencils.py $< "$(CC) -c" $@
+	$(Q)$(PYTHON) src/op/gen/stencils.py $< "$(CC) -c" $(STENCIL_CPU) $@
 $(T1)/%.s: $(T1)/%.raw.s src/op/gen/stencils.py
 	$(Q)$(PYTHON) src/op/gen/stencils.py $< $@
 $(T1)/%.o: $(T1)/%.s

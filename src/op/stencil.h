@@ -38,6 +38,7 @@ struct stencil {
     uint8_t words;              /* of the record it is made from: op/native.c */
 };
 
+extern const char stencil_cpu[];    /* os_cpu_has() */
 extern const struct stencil stencils[];
 extern const uint32_t stencil_count;
 #define STENCIL_SLACK 16        /* bytes behind the last one */

@@ -53,6 +53,12 @@ struct os_code {
     size_t bytes;
 };
 const char *os_code_window(struct os_code *w);
+/*
+ * Has the processor what code for this level needs: "x86-64", "x86-64-v2" ... of the
+ * psABI? What is not known, another architecture's, it has not. An image may run
+ * anywhere: there it is the first one only.
+ */
+bool os_cpu_has(const char *level);
 void os_code_written(void);
 
 /* The emergency console: crash reports, erlang:display. Whole lines. */

@@ -1,6 +1,7 @@
 /*
  * wx_test.c - no page of the code window is both written and run, by whatever
- * way this process can name it; and what does not fit the window is refused.
+ * way this process can name it; and what does not fit the window or the processor
+ * is refused.
  */
 #include "t.h"
 
@@ -14,6 +15,7 @@
 
 #include "op/code.h"
 #include "op/codemem.h"
+#include "op/native.h"
 #include "vm/boot.h"
 
 enum { CODE_BYTES = 4096 };
@@ -123,6 +125,12 @@ static void full_window_refuses(void **state)
     free(beam);
 }
 
+static void other_processors_code_is_refused(void **state)
+{
+    assert_null(native_fits("x86-64"));
+    assert_non_null(strstr(native_fits("aarch64"), "level aarch64"));
+}
+
 static int setup(void **state)
 {
     boot_init();
@@ -136,6 +144,7 @@ int main(void)
         cmocka_unit_test(no_mapping_is_both),
         cmocka_unit_test(proc_mem_cannot_write),
         cmocka_unit_test(no_descriptor_is_left),
+        cmocka_unit_test(other_processors_code_is_refused),
         cmocka_unit_test(full_window_refuses),
     };
 

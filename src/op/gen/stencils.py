@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Turn the compiled instances of t1.gen.c into stencils.
 
-usage: stencils.py ASSEMBLY ASSEMBLER OUT.c
+usage: stencils.py ASSEMBLY ASSEMBLER CPU OUT.c
        stencils.py ASSEMBLY OUT.s       the same rules, for functions that stay
 
 1. Each function of the assembly text is cut in two: the hot part, straight on
@@ -76,7 +76,7 @@ if len(sys.argv) == 3:
     with open(sys.argv[2], "w") as f:
         f.writelines(line + "\n" for line in functions_that_stay(sys.argv[1]))
     sys.exit()
-source, assembler, out = sys.argv[1], sys.argv[2].split(), sys.argv[3]
+source, assembler, cpu, out = sys.argv[1], sys.argv[2].split(), sys.argv[3], sys.argv[4]
 
 
 NOWHERE = ("jmp", "nowhere")
@@ -356,6 +356,7 @@ with open(out, "w") as f:
             "const struct stencil_reloc stencil_relocs[] = {\n    " +
             ",\n    ".join(reloc_rows) + "\n};\n"
             "const struct stencil stencils[] = {\n" + "\n".join(rows) + "\n};\n"
+            f'const char stencil_cpu[] = "{cpu}";\n'
             f"const uint32_t stencil_count = {len(stencils)};\n"
             f"const unsigned stencil_table_bits = {bits};\n"
             "const struct stencil_slot stencil_table[] = {\n    " +

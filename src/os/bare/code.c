@@ -6,6 +6,10 @@
 #include "os/bare/bare.h"
 #include "os/os.h"
 
+#include <string.h>
+
+bool os_cpu_has(const char *level) { return strcmp(level, "x86-64") == 0; }
+
 const char *os_code_window(struct os_code *w)
 {
     int64_t r;

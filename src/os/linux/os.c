@@ -114,6 +114,15 @@ void os_pages_free(void *p, size_t bytes)
     __atomic_fetch_sub(&pages_in_use, bytes, __ATOMIC_RELAXED);
 }
 
+bool os_cpu_has(const char *level)
+{
+    __builtin_cpu_init();
+    return strcmp(level, "x86-64") == 0 ||
+           (strcmp(level, "x86-64-v2") == 0 && __builtin_cpu_supports("x86-64-v2")) ||
+           (strcmp(level, "x86-64-v3") == 0 && __builtin_cpu_supports("x86-64-v3")) ||
+           (strcmp(level, "x86-64-v4") == 0 && __builtin_cpu_supports("x86-64-v4"));
+}
+
 void *os_large(size_t bytes) { return malloc(bytes); }
 void os_large_free(void *p, size_t bytes) { free(p); }
 
