@@ -131,6 +131,7 @@ static uint32_t walk(const struct proc *p, code_ptr pc, code_ptr last, code_ptr 
                      uint32_t max)
 {
     const term *sp = p->heap.stop, *end = p->heap.hend;
+    struct kept_frame *kept = vm.kept_frames;
     uint32_t n = 0;
     struct code *c;
     size_t frame = exc_frame_words(p, pc, &c);
@@ -140,8 +141,9 @@ static uint32_t walk(const struct proc *p, code_ptr pc, code_ptr last, code_ptr 
         code_ptr ret = (code_ptr)(uintptr_t)sp[frame];
 
         sp += frame + 1;
-        frame = code_frame(ret - 1, &c);
-        if (!c)
+        const struct kept_frame *at = code_frame_at(kept, ret - 1);
+        frame = at->frame;
+        if (!at->code)
             continue;           /* a frame of tracing: op/break.h */
         if (ret != last && !(first && code_falls_to(ret, last)))
             pcs[n++] = ret - 1;
@@ -188,7 +190,9 @@ static term raw_trace(struct sched *s, struct proc *p, struct export *bif,
     }
     uint32_t max = vm.info->backtrace_depth > 1 ? (uint32_t)vm.info->backtrace_depth : 1;
     max -= head != THE_NON_VALUE;
-    struct code *own = max > 0 ? code_find(s->self) : NULL;
+    struct code *own = NULL;
+    if (max > 0)
+        code_frame(s->self, &own);
     if (own && !(bif && own->module == bif->m && is_entry_of(own, s->self, bif)))
         pcs[n++] = s->self;
     /* OTP enters the frame of a call before it finds that there is no fun. */

@@ -29,16 +29,7 @@ struct export_table {
     size_t slab_left;
 };
 
-/* Frames asked for lately, by pc; forgotten when code comes or goes. */
-#define FRAMES_KEPT 256
-struct kept_frame {
-    code_ptr pc;
-    struct code *code;
-    uint32_t frame;
-};
-
 struct module_table {
-    struct kept_frame frames[FRAMES_KEPT];
     struct ptr_hash hash;
     struct module **all;
     size_t n, size;
@@ -119,6 +110,7 @@ void export_init(void)
 {
     vm.exports = vm_zalloc(ALLOC_CODE, sizeof *vm.exports);
     vm.modules = vm_zalloc(ALLOC_CODE, sizeof *vm.modules);
+    vm.kept_frames = vm_zalloc(ALLOC_CODE, FRAMES_KEPT * sizeof *vm.kept_frames);
     vm.funs = vm_zalloc(ALLOC_CODE, sizeof *vm.funs);
     vm.catches = vm_zalloc(ALLOC_CODE, sizeof *vm.catches);
     purge_init();
@@ -344,27 +336,29 @@ struct code *code_find(code_ptr pc)
     return (uintptr_t)pc - (uintptr_t)c->base < c->bytes ? c : NULL;
 }
 
-static void frames_forget(struct module_table *t)
+static void frames_forget(void)
 {
-    memset(t->frames, 0, sizeof t->frames);
+    memset(vm.kept_frames, 0, FRAMES_KEPT * sizeof *vm.kept_frames);
+}
+
+struct kept_frame *code_keep_frame(struct kept_frame *k, code_ptr pc)
+{
+    struct code *found = code_find(pc);
+    struct frame_row row = {0};
+    int ours = break_frame(pc + 1);
+
+    if (found)
+        code_row(found, pc, &row);
+    *k = (struct kept_frame){pc, found, row.frame};
+    if (ours >= 0)
+        *k = (struct kept_frame){pc, NULL, (uint32_t)ours};
+    return k;
 }
 
 uint32_t code_frame(code_ptr pc, struct code **c)
 {
-    uintptr_t at = (uintptr_t)pc;
-    struct kept_frame *k = &vm.modules->frames[(at >> 3 ^ at >> 11) % FRAMES_KEPT];
+    const struct kept_frame *k = code_frame_at(vm.kept_frames, pc);
 
-    if (k->pc != pc) {
-        struct code *found = code_find(pc);
-        struct frame_row row = {0};
-        int ours = break_frame(pc + 1);
-
-        if (found)
-            code_row(found, pc, &row);
-        *k = (struct kept_frame){pc, found, row.frame};
-        if (ours >= 0)
-            *k = (struct kept_frame){pc, NULL, (uint32_t)ours};
-    }
     *c = k->code;
     return k->frame;
 }
@@ -376,7 +370,7 @@ void code_index_add(struct code *c)
     struct module_table *t = vm.modules;
     size_t i;
 
-    frames_forget(t);
+    frames_forget();
     if (code_find(c->base) == c)
         return;
     t->ranges = array_room(t->ranges, t->nranges, &t->ranges_size, sizeof *t->ranges);
@@ -393,7 +387,7 @@ void code_index_remove(struct code *c)
     struct module_table *t = vm.modules;
     size_t i = ranges_upto((uintptr_t)c->base);
 
-    frames_forget(t);
+    frames_forget();
     if (i == 0 || t->ranges[i - 1] != c)
         return;
     if (code_observer)

@@ -167,9 +167,25 @@ bool code_row(const struct code *c, code_ptr pc, struct frame_row *row);
 /* A row's line, and in *file a charlist, THE_NON_VALUE: module.erl; 0: none. */
 uint32_t code_line(const struct code *c, const struct frame_row *row, term *file);
 /*
- * Words of the frame at pc, and the code it lies in (NULL: none; then 0). What
- * was asked for is remembered: raising asks for the same few again and again.
+ * Words of the frame at pc, and the code it lies in (NULL: none; then 0, or what a
+ * frame of op/break.h has). What was asked for is remembered, until code comes or
+ * goes: raising asks for the same few again and again, one after the other.
  */
+#define FRAMES_KEPT 256
+struct kept_frame {
+    code_ptr pc;
+    struct code *code;
+    uint32_t frame;
+};
+struct kept_frame *code_keep_frame(struct kept_frame *k, code_ptr pc);
+static inline const struct kept_frame *code_frame_at(struct kept_frame *kept, code_ptr pc)
+{
+    /* Most are the byte before a multiple of 16. */
+    uintptr_t at = (uintptr_t)pc;
+    struct kept_frame *k = &kept[(at >> 4 ^ at >> 12) % FRAMES_KEPT];
+
+    return k->pc == pc ? k : code_keep_frame(k, pc);
+}
 uint32_t code_frame(code_ptr pc, struct code **c);
 
 /* Catch entries: handler address and the y register that holds the catch. */

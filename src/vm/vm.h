@@ -63,6 +63,7 @@ struct vm {
     struct atom_table *atoms;           /* atom.h */
     struct export_table *exports;       /* module.h */
     struct module_table *modules;       /* module.h */
+    struct kept_frame *kept_frames;     /* module.h */
     struct fun_table *funs;             /* module.h */
     struct catch_table *catches;        /* module.h */
     struct purge *purge;                /* purge.h */
