@@ -48,6 +48,7 @@ struct lwip_sock {
     struct lwip_sock *next, **prev; /* of those that may be ready; prev NULL: not */
 
     struct tcp_pcb *tcp;            /* NULL: the connection has ended */
+    struct lwip_sock *late_next, **late_prev;   /* stream_flush(); prev NULL: not */
     struct sock_bytes rx;
     struct net_addr local, peer;    /* of a connection, for when it has ended */
     /* A listener's connections that nobody accepted yet. */
@@ -86,6 +87,7 @@ int stream_shutdown(struct lwip_sock *s, int how);
 int stream_name(struct lwip_sock *s, bool local, struct net_addr *a);
 int64_t stream_recv(struct lwip_sock *s, void *buf, size_t n);
 int64_t stream_send(struct lwip_sock *s, const struct net_iov *iov, size_t n);
+void stream_flush(void);       /* what small sends left for the next os_wait() */
 void stream_set_option(struct lwip_sock *s, enum net_opt o);
 
 /* datagram.c */

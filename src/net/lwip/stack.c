@@ -191,6 +191,8 @@ uint64_t stack_until(uint64_t mono_ns)
     const uint8_t *frame;
     uint32_t ms;
 
+    if (begun)
+        stream_flush();
     if (!begun || mono_ns == 0)
         return mono_ns;
     if (generation != os_generation() || (!ending && sock_any_active()) || (has_link && link_rx(&frame)))

@@ -303,6 +303,57 @@ int stream_connect(struct lwip_sock *s, const ip_addr_t *ip, uint16_t port)
     return s->state == SOCK_CONNECTING ? -EINPROGRESS : sock_take_error(s);
 }
 
+/* ---- small sends ---- */
+
+static struct lwip_sock *late;          /* what they wrote is to go out yet */
+
+static void late_remove(struct lwip_sock *s)
+{
+    if (!s->late_prev)
+        return;
+    *s->late_prev = s->late_next;
+    if (s->late_next)
+        s->late_next->late_prev = s->late_prev;
+    s->late_prev = NULL;
+}
+
+static void late_insert(struct lwip_sock *s)
+{
+    if (s->late_prev)
+        return;
+    s->late_next = late;
+    s->late_prev = &late;
+    if (late)
+        late->late_prev = &s->late_next;
+    late = s;
+}
+
+void stream_flush(void)
+{
+    while (late) {
+        struct lwip_sock *s = late;
+
+        late_remove(s);
+        if (s->tcp)
+            tcp_output(s->tcp);
+    }
+}
+
+/*
+ * Nobody outside looks before we wait, or have run for long. So what is less than
+ * a segment waits for that too, and what else is sent until then goes along: an
+ * answer in two parts is one frame, and not acknowledged at once.
+ */
+static void output(struct lwip_sock *s, size_t bytes)
+{
+    if (bytes < TCP_MSS && !addr_is_ours(&s->tcp->remote_ip)) {
+        late_insert(s);
+    } else {
+        late_remove(s);
+        tcp_output(s->tcp);
+    }
+}
+
 /* ---- ending ---- */
 
 void stream_close(struct lwip_sock *s)
@@ -319,6 +370,9 @@ void stream_close(struct lwip_sock *s)
         vm_free(w);
     }
     bytes_free(&s->rx);
+    if (s->late_prev && s->tcp)
+        tcp_output(s->tcp);     /* it may end by a reset */
+    late_remove(s);
     if (!s->tcp)
         return;
     if (s->state == SOCK_LISTENING) {
@@ -466,7 +520,7 @@ int64_t stream_send(struct lwip_sock *s, const struct net_iov *iov, size_t n)
         }
     }
     if (total > 0)
-        tcp_output(s->tcp);
+        output(s, total);
     return total > 0 || !full ? (int64_t)total : -EAGAIN;
 }
 

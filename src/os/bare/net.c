@@ -7,10 +7,18 @@
 #include <string.h>
 
 #include "os/bare/bare.h"
+#include "os/os.h"
 
 #define port ((struct net_port *)(GUEST_BASE + GUEST_NET))
 
+/*
+ * While there is something to do, the switch is woken so long after the first
+ * frame that finds it asleep, for all that there is by then.
+ */
+#define KICK_NS 30000
+
 static bool present, kick;
+static uint64_t kick_since;             /* when it became true */
 static uint32_t sent, taken;            /* our ends of the two rings */
 static uint32_t told;                   /* `taken` at the latest call of the gate */
 
@@ -59,23 +67,29 @@ uint8_t *link_tx(void)
 
 void link_tx_done(size_t bytes)
 {
-    kick |= net_put(&port->from_guest, &sent, bytes);
+    if (net_put(&port->from_guest, &sent, bytes) && !kick) {
+        kick = true;
+        kick_since = os_mono_ns();
+    }
 }
 
 unsigned bare_net_waits(uint64_t *mono_ns)
 {
-    unsigned what;
+    unsigned what = 0;
 
     if (!present)
         return 0;
-    /* The shim gives slots back to its card in the gate, however busy we are. */
-    what = kick || taken - told >= NET_SLOTS / 2 ? WAIT_KICK : 0;
-    kick = false;
     if (*mono_ns > 0) {
         net_sleeps(&port->to_guest, true);
         if (net_any(&port->to_guest, taken))
             *mono_ns = 0;
-        what |= WAIT_NET;
+        what = WAIT_NET;
+    }
+    /* The shim gives slots back to its card in the gate, however busy we are. */
+    if ((kick && (*mono_ns > 0 || os_mono_ns() - kick_since >= KICK_NS)) ||
+        taken - told >= NET_SLOTS / 2) {
+        what |= WAIT_KICK;
+        kick = false;
     }
     if (what & WAIT_KICK || *mono_ns > 0)
         told = taken;
