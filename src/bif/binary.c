@@ -5,9 +5,11 @@
 #include "bif/search.h"
 #include "vm/big.h"
 #include "vm/bitsyntax.h"
+#include "vm/slice.h"
 
 #define BYTES_PER_RED 500       /* searched or compared */
 #define COPY_PER_RED 4096
+#define PACE 1024               /* bytes compared until time is looked at */
 
 /* A compiled pattern: {bm, Ref} of one string, {ac, Ref} of several. */
 struct pattern {
@@ -57,6 +59,8 @@ static bool build_search(struct search *s, term t)
 
 BIF(binary, compile_pattern, 1)
 {
+    SLICED(p, EXP("binary", "compile_pattern", 1));
+
     struct pattern *pat = vm_alloc(ALLOC_SYSTEM, sizeof *pat);
 
     if (!build_search(&pat->search, arg[0])) {
@@ -221,6 +225,7 @@ static term matches(struct proc *p, term *arg, term opts)
             term t = put_hit(&hp, hits.hit[i - 1]);
 
             list = put_cons(&hp, t, list);
+            slice(10);
         }
         heap_trim(p, hp);
     }
@@ -230,21 +235,29 @@ static term matches(struct proc *p, term *arg, term opts)
 
 BIF(binary, match, 2)
 {
+    SLICED(p, EXP("binary", "match", 2));
+
     return match(p, arg, TERM_NIL);
 }
 
 BIF(binary, match, 3)
 {
+    SLICED(p, EXP("binary", "match", 3));
+
     return match(p, arg, arg[2]);
 }
 
 BIF(binary, matches, 2)
 {
+    SLICED(p, EXP("binary", "matches", 2));
+
     return matches(p, arg, TERM_NIL);
 }
 
 BIF(binary, matches, 3)
 {
+    SLICED(p, EXP("binary", "matches", 3));
+
     return matches(p, arg, arg[2]);
 }
 
@@ -282,6 +295,7 @@ static term split(struct proc *p, term *arg, term opts)
             heap_trim(p, hp);
             if (!(flags & FIND_TRIM_ALL))
                 trim = false;
+            slice(40);
         }
         if (i > 1)
             end = hits.hit[i - 2].at;
@@ -292,11 +306,15 @@ static term split(struct proc *p, term *arg, term opts)
 
 BIF(binary, split, 2)
 {
+    SLICED(p, EXP("binary", "split", 2));
+
     return split(p, arg, TERM_NIL);
 }
 
 BIF(binary, split, 3)
 {
+    SLICED(p, EXP("binary", "split", 3));
+
     return split(p, arg, arg[2]);
 }
 
@@ -353,10 +371,10 @@ static term copy(struct proc *p, term bin, uint64_t times)
     if (total > 0) {
         size_t have = b.size;
 
-        memcpy(data, b.data, b.size);
+        slice_copy(data, b.data, b.size);
         for (; have < total; have *= 2) {
             size_t n = have < total - have ? have : total - have;
-            memcpy(data + have, data, n);
+            slice_copy(data + have, data, n);
         }
     }
     binary_bytes_end(&b);
@@ -366,11 +384,15 @@ static term copy(struct proc *p, term bin, uint64_t times)
 
 BIF(binary, copy, 1)
 {
+    SLICED(p, EXP("binary", "copy", 1));
+
     return copy(p, arg[0], 1);
 }
 
 BIF(binary, copy, 2)
 {
+    SLICED(p, EXP("binary", "copy", 2));
+
     uint64_t times;
 
     if (!term_to_uint64(arg[1], &times))
@@ -467,21 +489,29 @@ static term decode_unsigned(struct proc *p, term bin, term order)
 
 BIF(binary, encode_unsigned, 1)
 {
+    SLICED(p, EXP("binary", "encode_unsigned", 1));
+
     return encode_unsigned(p, arg[0], am_big);
 }
 
 BIF(binary, encode_unsigned, 2)
 {
+    SLICED(p, EXP("binary", "encode_unsigned", 2));
+
     return encode_unsigned(p, arg[0], arg[1]);
 }
 
 BIF(binary, decode_unsigned, 1)
 {
+    SLICED(p, EXP("binary", "decode_unsigned", 1));
+
     return decode_unsigned(p, arg[0], am_big);
 }
 
 BIF(binary, decode_unsigned, 2)
 {
+    SLICED(p, EXP("binary", "decode_unsigned", 2));
+
     return decode_unsigned(p, arg[0], arg[1]);
 }
 
@@ -500,6 +530,7 @@ static term longest_common(struct proc *p, term list, bool from_end)
     term t;
 
     for (t = list; term_is_cons(t); t = cons_tail(t)) {
+        slice(10);
         if (!term_is_binary(cons_head(t)))
             return bif_badarg(p);
     }
@@ -513,7 +544,8 @@ static term longest_common(struct proc *p, term list, bool from_end)
         uint64_t n = b.size / 8 < common ? b.size / 8 : common, i = 0;
 
         while (i < n && nth_byte(first, i, from_end) == nth_byte(b, i, from_end))
-            i++;
+            if (unlikely(++i % PACE == 0))
+                slice(PACE * 10);
         common = i;
         work += i + 1;
     }
@@ -523,10 +555,14 @@ static term longest_common(struct proc *p, term list, bool from_end)
 
 BIF(binary, longest_common_prefix, 1)
 {
+    SLICED(p, EXP("binary", "longest_common_prefix", 1));
+
     return longest_common(p, arg[0], false);
 }
 
 BIF(binary, longest_common_suffix, 1)
 {
+    SLICED(p, EXP("binary", "longest_common_suffix", 1));
+
     return longest_common(p, arg[0], true);
 }

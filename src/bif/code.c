@@ -9,6 +9,7 @@
 #include "vm/log.h"
 #include "vm/print.h"
 #include "vm/purge.h"
+#include "vm/slice.h"
 
 /* Code that is prepared but not loaded: what a magic reference holds. */
 struct prepared {
@@ -470,6 +471,8 @@ BIF(erts_literal_area_collector, send_copy_request, 3)
         (arg[2] != am_init && arg[2] != am_check_gc && arg[2] != am_need_gc))
         return bif_badarg(p);
     to = proc_find_any(arg[0]);
+    if (to && to->stack)
+        return slice_wait(p, to);
     if (to && u->leaving)
         purge_copy_literals(to);
     hp = heap_alloc(p, 4 + 4);

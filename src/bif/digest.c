@@ -5,6 +5,7 @@
 #include "vm/big.h"
 #include "vm/binary.h"
 #include "vm/md5.h"
+#include "vm/slice.h"
 
 #include <errno.h>
 #include <zlib.h>
@@ -42,6 +43,7 @@ static term iodata_failed(struct proc *p, int err)
 
 BIF(erlang, md5, 1)
 {
+    SLICED(p, EXP("erlang", "md5", 1));
     struct iodata io;
     struct md5 m;
     uint8_t out[16];
@@ -82,6 +84,7 @@ BIF(erlang, md5_init, 0)
 
 BIF(erlang, md5_update, 2)
 {
+    SLICED(p, EXP("erlang", "md5_update", 2));
     struct iodata io;
     struct md5 m;
 
@@ -108,6 +111,10 @@ BIF(erlang, md5_final, 1)
 
 typedef uLong (*sum_fn)(uLong sum, const Bytef *data, z_size_t n);
 
+/* Bytes summed until time is looked at. */
+#define SUM_BYTES ((size_t)64 << 10)
+#define SUM_BYTES_PER_NS 1
+
 static term checksum(struct proc *p, sum_fn fn, uint64_t start, term data)
 {
     struct iodata io;
@@ -118,7 +125,13 @@ static term checksum(struct proc *p, sum_fn fn, uint64_t start, term data)
     err = iodata_get(p, data, &io);
     if (err < 0)
         return iodata_failed(p, err);
-    uint64_t sum = io.bytes.size ? fn(start, io.bytes.data, io.bytes.size) : start;
+    uint64_t sum = start;
+
+    for (size_t at = 0, n; at < io.bytes.size; at += n) {
+        n = io.bytes.size - at < SUM_BYTES ? io.bytes.size - at : SUM_BYTES;
+        sum = fn(sum, io.bytes.data + at, n);
+        slice(n / SUM_BYTES_PER_NS);
+    }
     binary_bytes_end(&io.bytes);
     return small_make((int64_t)sum);
 }
@@ -134,21 +147,29 @@ static term checksum_from(struct proc *p, sum_fn fn, term *arg)
 
 BIF(erlang, crc32, 1)
 {
+    SLICED(p, EXP("erlang", "crc32", 1));
+
     return checksum(p, crc32_z, 0, arg[0]);
 }
 
 BIF(erlang, crc32, 2)
 {
+    SLICED(p, EXP("erlang", "crc32", 2));
+
     return checksum_from(p, crc32_z, arg);
 }
 
 BIF(erlang, adler32, 1)
 {
+    SLICED(p, EXP("erlang", "adler32", 1));
+
     return checksum(p, adler32_z, 1, arg[0]);
 }
 
 BIF(erlang, adler32, 2)
 {
+    SLICED(p, EXP("erlang", "adler32", 2));
+
     return checksum_from(p, adler32_z, arg);
 }
 

@@ -11,11 +11,13 @@
 #include "vm/msg.h"
 #include "vm/node.h"
 #include "vm/ops.h"
+#include "vm/slice.h"
 
 #include <math.h>
 
 /* Objects copied, compared or inserted per reduction. */
 #define OBJECTS_PER_RED 4
+#define OBJECT_NS 200           /* to make, insert or find one */
 
 struct ets_table *ets_access(struct proc *p, term id, enum ets_access what)
 {
@@ -24,6 +26,11 @@ struct ets_table *ets_access(struct proc *p, term id, enum ets_access what)
 
     if (!t) {
         bif_error_cause(p, am_badarg, cause);
+        return NULL;
+    }
+    /* Who changes much of it has to finish first: it is seen before or after. */
+    if (unlikely(t->busy != NULL)) {
+        slice_wait(p, t->busy);
         return NULL;
     }
     enum ets_protection least = what == ETS_WRITE ? ETS_PUBLIC : ETS_PROTECTED;
@@ -414,6 +421,7 @@ static bool objects_of(struct proc *p, struct ets_table *t, term what,
     for (; term_is_cons(l); l = cons_tail(l)) {
         if (!is_object(t, cons_head(l)))
             return false;
+        slice(10);
     }
     if (!term_is_nil(l))
         return false;
@@ -423,6 +431,7 @@ static bool objects_of(struct proc *p, struct ets_table *t, term what,
             *failed = true;
             break;
         }
+        slice(OBJECT_NS);
         if (t->type == ETS_BAG) {
             o->next = *first;
             *first = o;
@@ -446,15 +455,12 @@ static void free_objects(struct ets_table *t, struct ets_obj *o)
     }
 }
 
-static term insert(struct proc *p, term *arg, bool only_new)
+static term insert_objects(struct proc *p, struct ets_table *t, term what, bool only_new)
 {
-    struct ets_table *t = ets_access(p, arg[0], ETS_WRITE);
     struct ets_obj *first, *next;
     bool failed;
 
-    if (!t)
-        return THE_NON_VALUE;
-    if (!objects_of(p, t, arg[1], &first, &failed))
+    if (!objects_of(p, t, what, &first, &failed))
         return bif_badarg(p);
     if (failed) {
         free_objects(t, first);
@@ -465,12 +471,32 @@ static term insert(struct proc *p, term *arg, bool only_new)
             free_objects(t, first);
             return am_false;
         }
+        slice(OBJECT_NS);
     }
     for (struct ets_obj *o = first; o; o = next) {
         next = o->next;
         ets_insert(t, o);
+        slice(OBJECT_NS);
     }
     return am_true;
+}
+
+/* A list of objects goes in at once, though in slices: t is busy meanwhile. */
+static term insert(struct proc *p, term *arg, bool only_new)
+{
+    struct ets_table *t = ets_access(p, arg[0], ETS_WRITE);
+    term result;
+
+    if (!t)
+        return THE_NON_VALUE;
+    if (term_is_cons(arg[1]) && term_is_cons(cons_tail(arg[1]))) {
+        SLICED(p, only_new ? EXP("ets", "insert_new", 2) : EXP("ets", "insert", 2));
+        t->busy = p;
+        result = insert_objects(p, t, arg[1], only_new);
+        t->busy = NULL;
+        return result;
+    }
+    return insert_objects(p, t, arg[1], only_new);
 }
 
 BIF(ets, insert, 2) { return insert(p, arg, false); }
@@ -565,26 +591,22 @@ BIF(ets, internal_delete_all, 2)
     if (!t)
         return THE_NON_VALUE;
     size_t n = t->count;
+    SLICED(p, EXP("ets", "internal_delete_all", 2));
     if (t->fix_count > 0 && !ets_is_tree(t)) {
         struct ets_obj *next;
+
+        t->busy = p;
         for (size_t i = 0; i < t->hash.buckets; i++) {
             for (struct ets_obj *o = ets_hash_live(ets_hash_bucket(t, i)); o;
                  o = next) {
                 next = ets_hash_live(o->next);
                 ets_hash_delete(t, o);
+                slice(OBJECT_NS);
             }
         }
+        t->busy = NULL;
     } else {
-        int32_t reds = INT32_MAX;
-        if (ets_is_tree(t)) {
-            while (!ets_tree_empty(t, &reds))
-                reds = INT32_MAX;
-        } else {
-            while (!ets_hash_empty(t, &reds))
-                reds = INT32_MAX;
-            ets_hash_init(t);
-        }
-        t->count = 0;
+        ets_table_clear(t);
     }
     bif_spend(p, n, 10);
     return uint64_make(p, n);

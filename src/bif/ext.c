@@ -1,12 +1,13 @@
 /*
  * ext.c - term_to_binary, binary_to_term and their kin.
  *
- * Both directions are done in one go and charged afterwards.
+ * Both are written as if they were done in one go; they go in slices.
  */
 #include "bif/bif.h"
 #include "vm/big.h"
 #include "vm/binary.h"
 #include "vm/ext.h"
+#include "vm/slice.h"
 
 #include <zlib.h>
 
@@ -14,6 +15,11 @@
 #define COMPRESSED_HEAD 6       /* version, tag, size */
 #define BYTES_PER_RED 128
 #define INFLATE_RATIO_MAX 1032  /* deflate can't do better */
+/* Bytes deflated or inflated until time is looked at, and what one takes. */
+#define DEFLATE_BYTES ((size_t)16 << 10)
+#define DEFLATE_NS 30
+#define INFLATE_BYTES ((size_t)256 << 10)
+#define INFLATE_NS 3
 
 static bool encode(struct ext_buf *b, term t, unsigned flags)
 {
@@ -47,6 +53,33 @@ static term encode_plain(struct proc *p, term t, unsigned flags)
     return bin != THE_NON_VALUE ? bin : bif_error(p, am_system_limit);
 }
 
+/*
+ * n bytes, less than 4 GiB, into *room, which becomes what they took. False if
+ * there is not as much room.
+ */
+static bool deflate_all(uint8_t *out, size_t *room, const uint8_t *data, size_t n, int level)
+{
+    z_stream z = {.next_out = out, .avail_out = (uInt)*room};
+    int rc = Z_OK;
+
+    if (deflateInit(&z, level) != Z_OK)
+        return false;
+    while (rc == Z_OK && z.avail_out > 0) {
+        size_t take = n < DEFLATE_BYTES ? n : DEFLATE_BYTES;
+
+        z.next_in = (uint8_t *)data;
+        z.avail_in = (uInt)take;
+        rc = deflate(&z, take == n ? Z_FINISH : Z_NO_FLUSH);
+        take -= z.avail_in;
+        data += take;
+        n -= take;
+        slice(DEFLATE_NS * (take + 1));
+    }
+    *room -= z.avail_out;
+    deflateEnd(&z);
+    return rc == Z_STREAM_END;
+}
+
 /* Deflate b; what does not become smaller is left as it is. */
 static term compressed(struct proc *p, struct ext_buf *b, int level)
 {
@@ -60,14 +93,14 @@ static term compressed(struct proc *p, struct ext_buf *b, int level)
     if (!packed)
         return THE_NON_VALUE;
 
-    uLongf room = n - COMPRESSED_HEAD;
+    size_t room = n - COMPRESSED_HEAD;
     packed[0] = EXT_VERSION;
     packed[1] = COMPRESSED;
     packed[2] = (uint8_t)((n - 1) >> 24);
     packed[3] = (uint8_t)((n - 1) >> 16);
     packed[4] = (uint8_t)((n - 1) >> 8);
     packed[5] = (uint8_t)(n - 1);
-    if (compress2(packed + COMPRESSED_HEAD, &room, b->data + 1, n - 1, level) == Z_OK)
+    if (deflate_all(packed + COMPRESSED_HEAD, &room, b->data + 1, n - 1, level))
         bin = binary_from(p, packed, COMPRESSED_HEAD + room);
     else
         bin = take_binary(p, b);
@@ -139,32 +172,44 @@ static term in_list(struct proc *p, term t)
 
 BIF(erlang, term_to_binary, 1)
 {
+    SLICED(p, EXP("erlang", "term_to_binary", 1));
+
     return encode_plain(p, arg[0], 0);
 }
 
 BIF(erlang, term_to_binary, 2)
 {
+    SLICED(p, EXP("erlang", "term_to_binary", 2));
+
     return encode_with(p, arg[0], arg[1]);
 }
 
 /* One binary: how the bytes are divided is not specified. */
 BIF(erlang, term_to_iovec, 1)
 {
+    SLICED(p, EXP("erlang", "term_to_iovec", 1));
+
     return in_list(p, encode_plain(p, arg[0], 0));
 }
 
 BIF(erlang, term_to_iovec, 2)
 {
+    SLICED(p, EXP("erlang", "term_to_iovec", 2));
+
     return in_list(p, encode_with(p, arg[0], arg[1]));
 }
 
 BIF(erlang, external_size, 1)
 {
+    SLICED(p, EXP("erlang", "external_size", 1));
+
     return uint64_make(p, 1 + ext_encode_size(arg[0], EXT_OTP_SIZE));
 }
 
 BIF(erlang, external_size, 2)
 {
+    SLICED(p, EXP("erlang", "external_size", 2));
+
     unsigned flags = EXT_OTP_SIZE;
     term opts = arg[1];
 
@@ -207,11 +252,17 @@ static uint8_t *inflate_all(const uint8_t *data, size_t n, size_t size,
     z.next_in = (uint8_t *)data;
     z.avail_in = (uInt)n;
     z.next_out = out;
-    z.avail_out = (uInt)size;
-    rc = inflate(&z, Z_FINISH);
+    do {
+        size_t left = size - z.total_out;
+        size_t most = left < INFLATE_BYTES ? left : INFLATE_BYTES;
+
+        z.avail_out = (uInt)most;
+        rc = inflate(&z, most == left ? Z_FINISH : Z_NO_FLUSH);
+        slice(INFLATE_NS * (most + 1));
+    } while (rc == Z_OK && z.avail_out == 0 && z.total_out < size);
     *used = n - z.avail_in;
     inflateEnd(&z);
-    if (rc != Z_STREAM_END || z.avail_out != 0) {
+    if (rc != Z_STREAM_END || z.total_out != size) {
         vm_free(out);
         return NULL;
     }
@@ -270,6 +321,8 @@ static term decode(struct proc *p, term bin, unsigned flags, size_t *used)
 
 BIF(erlang, binary_to_term, 1)
 {
+    SLICED(p, EXP("erlang", "binary_to_term", 1));
+
     size_t used = 0;
 
     return decode(p, arg[0], 0, &used);
@@ -277,6 +330,8 @@ BIF(erlang, binary_to_term, 1)
 
 BIF(erlang, binary_to_term, 2)
 {
+    SLICED(p, EXP("erlang", "binary_to_term", 2));
+
     unsigned flags = 0;
     bool tell_used = false;
     size_t used = 0;

@@ -86,8 +86,9 @@ static size_t fun_refc(const struct fun_entry *f)
 {
     size_t n = 1, i = 0;
 
+    /* Those put aside have a heap that can't be read: what they hold is missing. */
     for (struct proc *p; (p = proc_next(&i));)
-        n += funs_of_proc(f, p);
+        n += p->stack ? 0 : funs_of_proc(f, p);
     for (struct ets_table *t = vm.ets->all; t; t = t->all_next)
         n += funs_of_table(f, t);
     return n;

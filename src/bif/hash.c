@@ -4,6 +4,7 @@
 #include "bif/bif.h"
 #include "vm/big.h"
 #include "vm/ops.h"
+#include "vm/slice.h"
 
 #define RANGE_MAX ((uint64_t)1 << 32)
 
@@ -17,11 +18,14 @@ static uint64_t range_of(term t)
 
 BIF(erlang, phash2, 1)
 {
+    SLICED(p, EXP("erlang", "phash2", 1));
+
     return small_make(term_phash2(arg[0]) & ((1 << 27) - 1));
 }
 
 BIF(erlang, phash2, 2)
 {
+    SLICED(p, EXP("erlang", "phash2", 2));
     uint64_t range = range_of(arg[1]);
 
     return range ? small_make((int64_t)(term_phash2(arg[0]) % range))
@@ -30,6 +34,7 @@ BIF(erlang, phash2, 2)
 
 BIF(erlang, phash, 2)
 {
+    SLICED(p, EXP("erlang", "phash", 2));
     uint64_t range = range_of(arg[1]);
 
     return range ? small_make((int64_t)(term_phash(arg[0]) % range) + 1)

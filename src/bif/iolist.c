@@ -1,18 +1,19 @@
 /*
  * iolist.c - binaries to lists of bytes and back; parts of binaries.
  *
- * Each is done in one go and charged afterwards; memory for the result is
- * asked for once its size is known.
+ * Memory for the result is asked for once its size is known.
  */
 #include "bif/bif.h"
 #include "vm/big.h"
 #include "vm/bitsyntax.h"
+#include "vm/slice.h"
 #include "vm/wstack.h"
 
 #include <errno.h>
 
 #define BYTES_PER_RED 200       /* list cells made or read */
 #define COPY_PER_RED 4096       /* bytes of binaries copied */
+#define PACE 1024               /* bytes of a list until time is looked at */
 
 /* The flattened list in a new binary. */
 static term flatten(struct proc *p, term list)
@@ -33,21 +34,29 @@ static term flatten(struct proc *p, term list)
 
 BIF(erlang, list_to_binary, 1)
 {
+    SLICED(p, EXP("erlang", "list_to_binary", 1));
+
     return term_is_list(arg[0]) ? flatten(p, arg[0]) : bif_badarg(p);
 }
 
 BIF(binary, list_to_bin, 1)
 {
+    SLICED(p, EXP("binary", "list_to_bin", 1));
+
     return term_is_list(arg[0]) ? flatten(p, arg[0]) : bif_badarg(p);
 }
 
 BIF(erlang, iolist_to_binary, 1)
 {
+    SLICED(p, EXP("erlang", "iolist_to_binary", 1));
+
     return term_is_binary(arg[0]) ? arg[0] : flatten(p, arg[0]);
 }
 
 BIF(erlang, iolist_size, 1)
 {
+    SLICED(p, EXP("erlang", "iolist_size", 1));
+
     size_t n;
     int err = iolist_size(arg[0], &n);
 
@@ -60,6 +69,8 @@ BIF(erlang, iolist_size, 1)
 /* At most one binary: how the bytes are divided is not specified. */
 BIF(erlang, iolist_to_iovec, 1)
 {
+    SLICED(p, EXP("erlang", "iolist_to_iovec", 1));
+
     term bin = term_is_binary(arg[0]) ? arg[0] : flatten(p, arg[0]);
 
     if (bin == THE_NON_VALUE)
@@ -85,6 +96,8 @@ static term bytes_to_list(struct proc *p, struct bits b, uint64_t offset,
         uint64_t c = at % 8 == 0 ? s[at / 8] : bits_load(s, at, 8);
 
         tail = put_cons(&hp, small_make((int64_t)c), tail);
+        if (unlikely(i % PACE == 0))
+            slice(PACE * 4);
     }
     bif_spend(p, n, BYTES_PER_RED);
     return tail;
@@ -92,6 +105,8 @@ static term bytes_to_list(struct proc *p, struct bits b, uint64_t offset,
 
 BIF(erlang, binary_to_list, 1)
 {
+    SLICED(p, EXP("erlang", "binary_to_list", 1));
+
     if (!term_is_binary(arg[0]))
         return bif_badarg(p);
     struct bits b = bits_of(arg[0]);
@@ -100,6 +115,8 @@ BIF(erlang, binary_to_list, 1)
 
 BIF(erlang, binary_to_list, 3)
 {
+    SLICED(p, EXP("erlang", "binary_to_list", 3));
+
     uint64_t start, stop;
 
     if (!term_is_bitstring(arg[0]) || !term_to_uint64(arg[1], &start)
@@ -113,6 +130,8 @@ BIF(erlang, binary_to_list, 3)
 
 BIF(erlang, bitstring_to_list, 1)
 {
+    SLICED(p, EXP("erlang", "bitstring_to_list", 1));
+
     if (!term_is_bitstring(arg[0]))
         return bif_badarg(p);
     struct bits b = bits_of(arg[0]);
@@ -137,10 +156,13 @@ static bool bitlist(term t, uint8_t *out, uint64_t *bits)
     struct wstack todo;
     uint64_t at = 0;
     bool good = term_is_list(t);
+    unsigned steps = 0;
 
     wstack_init(&todo);
     wstack_push(&todo, t);
     while (good && todo.n > 0) {
+        if (unlikely(++steps % PACE == 0))
+            slice(PACE * 10);
         t = wstack_pop(&todo);
         if (term_is_cons(t)) {
             term head = cons_head(t);
@@ -176,6 +198,8 @@ static bool bitlist(term t, uint8_t *out, uint64_t *bits)
 
 BIF(erlang, list_to_bitstring, 1)
 {
+    SLICED(p, EXP("erlang", "list_to_bitstring", 1));
+
     struct bs_build b;
     uint64_t bits;
 

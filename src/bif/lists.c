@@ -8,6 +8,7 @@
  */
 #include "bif/bif.h"
 #include "vm/ops.h"
+#include "vm/slice.h"
 
 #define CELLS_PER_RED 60        /* copied; OTP's figure */
 #define MEMBER_PER_RED 16       /* compared */
@@ -213,6 +214,7 @@ BIF(lists, keysearch, 3)
 
 GUARD(erlang, length, 1)
 {
+    SLICED(p, NULL);
     int64_t n = list_length(arg[0]);
 
     return n < 0 ? bif_badarg(p) : small_make(n);
@@ -264,6 +266,7 @@ static term copy_cells(struct proc *p, term *list, size_t max, term **last)
 
 static term append(struct proc *p, term *arg)
 {
+    SLICED(p, EXP("erlang", "++", 2));
     size_t budget = bif_budget(p, CELLS_PER_RED);
     term list = arg[0], tail = arg[1], result, *start = p->heap.htop, *last, *hp;
     int64_t n = 0;
@@ -323,6 +326,7 @@ BIF(erlang, append, 2)
  */
 #define SUBTRACT_CHUNK 32768
 #define SUBTRACT_SHORT 16
+#define TAKE_NS 30
 
 struct bag {
     struct bag_entry {
@@ -379,6 +383,7 @@ static void bag_init(struct bag *b, term list, size_t max, term *rest)
             b->used++;
         }
         e->count++;
+        slice(TAKE_NS);
     }
 }
 
@@ -440,6 +445,7 @@ static term subtract_slice(struct proc *p, term *arg)
         term a = arg[0];
         for (; n > 0 && set.left > 0; n--, a = cons_tail(a)) {
             spent++;
+            slice(TAKE_NS);
             if (!bag_take(&set, cons_head(a))) {
                 hp[0] = cons_head(a);
                 hp[1] = cons_make(hp + CONS_WORDS);
@@ -483,6 +489,8 @@ static term subtract_slice(struct proc *p, term *arg)
 
 BIF(erts_internal, subtract_trap, 4)
 {
+    SLICED(p, EXP("erts_internal", "subtract_trap", 4));
+
     for (int i = 0; i < 4; i++) {
         if (list_length(arg[i]) < 0)
             return bif_badarg(p);
@@ -492,6 +500,7 @@ BIF(erts_internal, subtract_trap, 4)
 
 static term subtract(struct proc *p, term *arg)
 {
+    SLICED(p, EXP("erlang", "--", 2));
     int64_t n = list_length(arg[0]), m = list_length(arg[1]);
 
     if (n < 0 || m < 0)

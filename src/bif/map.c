@@ -5,6 +5,11 @@
 #include "bif/build.h"
 #include "vm/map.h"
 #include "vm/ops.h"
+#include "vm/slice.h"
+
+/* What a pair of a list that becomes a map takes, and one listed of a map. */
+#define PAIR_NS 10
+#define ITEM_NS 20
 
 static term badmap(struct proc *p, term t)
 {
@@ -111,6 +116,8 @@ BIF(maps, take, 2)
 
 BIF(maps, merge, 2)
 {
+    SLICED(p, EXP("maps", "merge", 2));
+
     if (!term_is_map(arg[0]))
         return badmap(p, arg[0]);
     if (!term_is_map(arg[1]))
@@ -138,16 +145,19 @@ static term from_list(struct proc *p, term list, int64_t n, bool keys_only,
         }
         pairs[i++] = keys_only ? head : *tuple_at(head, 1);
         pairs[i++] = keys_only ? value : *tuple_at(head, 2);
+        slice(PAIR_NS);
     }
     map = map_from_pairs(p, pairs, (size_t)n);
     if (pairs != local)
-        vm_free(pairs);
+        slice_free(pairs);
     bif_spend(p, (size_t)n, 10);
     return map;
 }
 
 BIF(maps, from_list, 1)
 {
+    SLICED(p, EXP("maps", "from_list", 1));
+
     int64_t n = list_length(arg[0]);
 
     return n < 0 ? bif_badarg(p) : from_list(p, arg[0], n, false, 0);
@@ -155,6 +165,8 @@ BIF(maps, from_list, 1)
 
 BIF(maps, from_keys, 2)
 {
+    SLICED(p, EXP("maps", "from_keys", 2));
+
     int64_t n = list_length(arg[0]);
 
     return n < 0 ? bif_badarg(p) : from_list(p, arg[0], n, true, arg[1]);
@@ -184,6 +196,7 @@ static term to_list(struct proc *p, term map, bool values)
         } else {
             list = put_cons(&hp, item, list);
         }
+        slice(ITEM_NS);
     }
     bif_spend(p, n, 10);
     return flat && n > 0 ? cons_make(hp) : list;
@@ -191,11 +204,15 @@ static term to_list(struct proc *p, term map, bool values)
 
 BIF(maps, keys, 1)
 {
+    SLICED(p, EXP("maps", "keys", 1));
+
     return term_is_map(arg[0]) ? to_list(p, arg[0], false) : badmap(p, arg[0]);
 }
 
 BIF(maps, values, 1)
 {
+    SLICED(p, EXP("maps", "values", 1));
+
     return term_is_map(arg[0]) ? to_list(p, arg[0], true) : badmap(p, arg[0]);
 }
 

@@ -17,6 +17,7 @@
 #include "vm/node.h"
 #include "vm/ops.h"
 #include "vm/purge.h"
+#include "vm/slice.h"
 #include "vm/trace.h"
 
 term bif_exiting(struct proc *p)
@@ -474,6 +475,8 @@ BIF(erts_internal, group_leader, 2)
     of = proc_find(arg[1]);
     if (!of)
         return am_badarg;
+    if (of->stack)
+        return slice_wait(p, of);
     set_leader(of, arg[0]);
     return am_true;
 }
@@ -486,6 +489,8 @@ BIF(erts_internal, group_leader, 3)
         !term_is_local_ref(arg[2]))
         return bif_badarg(p);
     of = proc_find(arg[1]);
+    if (of && of->stack)
+        return slice_wait(p, of);
     if (of)
         set_leader(of, arg[0]);
     answer(p, arg[2], of ? am_true : am_badarg);
@@ -780,6 +785,8 @@ static term system_task(struct proc *p, term requester, term target, term prio,
         return bif_badarg(p);
     type = *tuple_at(request, 1);
     what = tuple_arity(request) > 2 ? *tuple_at(request, 3) : THE_NON_VALUE;
+    if (of && of->stack)
+        return slice_wait(p, of);
     result = am_false;
     switch (type) {
     case am_garbage_collect:

@@ -15,6 +15,7 @@
 #include "vm/exc.h"
 #include "vm/gc.h"
 #include "vm/heaplimit.h"
+#include "vm/slice.h"
 #include "vm/trace.h"
 #include "vm/link.h"
 #include "vm/node.h"
@@ -466,6 +467,8 @@ BIF(erlang, process_info, 1)
 
     if (!q)
         return undefined ? am_undefined : bif_badarg(p);
+    if (q->stack)
+        return slice_wait(p, q);
     for (size_t i = sizeof common / sizeof *common; i-- > 0;) {
         term value = item(p, q, common[i]);
 
@@ -487,6 +490,8 @@ BIF(erlang, process_info, 2)
             return bif_badarg(p);
         if (!q)
             return am_undefined;
+        if (q->stack)
+            return slice_wait(p, q);
         bif_spend(p, ITEM_REDS, 1);
         /* Without a name: [], by old custom. */
         if (l == am_registered_name && q->name == THE_NON_VALUE)
@@ -500,6 +505,8 @@ BIF(erlang, process_info, 2)
         return bif_badarg(p);
     if (!q)
         return am_undefined;
+    if (q->stack)
+        return slice_wait(p, q);
     for (l = arg[1]; term_is_cons(l); l = cons_tail(l)) {
         term pair = build_tuple2(p, cons_head(l), item(p, q, cons_head(l)));
         term *hp = heap_alloc(p, CONS_WORDS);

@@ -4,7 +4,13 @@
 #define _GNU_SOURCE     /* memmem */
 #include "bif/search.h"
 
+#include "vm/slice.h"
 #include "vm/vm.h"
+
+/* Bytes searched until time is looked at. */
+#define PACE ((size_t)1024)
+#define FIND_BYTES ((size_t)256 << 10)
+#define FIND_BYTES_PER_NS 2
 
 /*
  * A state of the automaton: the bytes on the way from the root to it are a
@@ -109,6 +115,7 @@ bool search_prepare(struct search *s)
         uint32_t at = queue[first++];
         struct search_node *node = &s->nodes[at];
 
+        slice(256);
         node->output = node->final ? at : s->nodes[node->fail].output;
         for (unsigned c = 0; c < 256; c++) {
             uint32_t child = node->next[c], f = node->fail;
@@ -129,7 +136,7 @@ bool search_prepare(struct search *s)
 
 void search_hits_fini(struct search_hits *h)
 {
-    vm_free(h->hit);
+    slice_free(h->hit);
 }
 
 static bool hit_push(struct search_hits *h, size_t at, size_t n)
@@ -176,6 +183,8 @@ static bool run_many(const struct search *s, const uint8_t *data, size_t from,
     for (size_t i = from; i < to; i++) {
         uint8_t c = data[i];
 
+        if (unlikely(i % PACE == 0))
+            slice(PACE * 3);
         while (q && !nodes[q].next[c])
             q = nodes[q].fail;
         q = nodes[q].next[c];
@@ -196,12 +205,24 @@ static bool run_one(const struct search *s, const uint8_t *data, size_t from,
 {
     const uint8_t *p = data + from, *end = data + to;
 
-    while ((p = memmem(p, (size_t)(end - p), s->one, s->one_size))) {
-        if (!hit_push(hits, (size_t)(p - data), s->one_size))
+    while ((size_t)(end - p) >= s->one_size) {
+        /* A part, and what of a string that begins there is beyond it. */
+        size_t n = (size_t)(end - p), part = FIND_BYTES + s->one_size - 1;
+        const uint8_t *at = memmem(p, n < part ? n : part, s->one, s->one_size);
+
+        slice(at ? (size_t)(at - p) / FIND_BYTES_PER_NS + 20
+                 : FIND_BYTES / FIND_BYTES_PER_NS);
+        if (!at && n <= part)
+            break;
+        if (!at) {
+            p += FIND_BYTES;
+            continue;
+        }
+        if (!hit_push(hits, (size_t)(at - data), s->one_size))
             return false;
         if (!all)
             break;
-        p += s->one_size;
+        p = at + s->one_size;
     }
     return true;
 }

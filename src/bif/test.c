@@ -6,6 +6,7 @@
 #include "vm/big.h"
 #include "vm/binary.h"
 #include "vm/ops.h"
+#include "vm/slice.h"
 
 /* erlang:is_xyz(Term) of a predicate. */
 #define TYPE_TEST(test)                                                        \
@@ -63,34 +64,50 @@ BIF(erlang, is_record, 3)
 
 GUARD_AS(erlang, gt, 2, ">")
 {
+    SLICED(p, NULL);
+
     return bool_make(term_compare(arg[0], arg[1]) > 0);
 }
 GUARD_AS(erlang, ge, 2, ">=")
 {
+    SLICED(p, NULL);
+
     return bool_make(term_compare(arg[0], arg[1]) >= 0);
 }
 GUARD_AS(erlang, lt, 2, "<")
 {
+    SLICED(p, NULL);
+
     return bool_make(term_compare(arg[0], arg[1]) < 0);
 }
 GUARD_AS(erlang, le, 2, "=<")
 {
+    SLICED(p, NULL);
+
     return bool_make(term_compare(arg[0], arg[1]) <= 0);
 }
 GUARD_AS(erlang, eq, 2, "==")
 {
+    SLICED(p, NULL);
+
     return bool_make(term_compare(arg[0], arg[1]) == 0);
 }
 GUARD_AS(erlang, ne, 2, "/=")
 {
+    SLICED(p, NULL);
+
     return bool_make(term_compare(arg[0], arg[1]) != 0);
 }
 GUARD_AS(erlang, exact_eq, 2, "=:=")
 {
+    SLICED(p, NULL);
+
     return bool_make(term_eq(arg[0], arg[1]));
 }
 GUARD_AS(erlang, exact_ne, 2, "=/=")
 {
+    SLICED(p, NULL);
+
     return bool_make(!term_eq(arg[0], arg[1]));
 }
 

@@ -3,6 +3,7 @@
  */
 #include "bif/bif.h"
 #include "vm/ops.h"
+#include "vm/slice.h"
 
 /* A tuple whose elements the caller fills in; NULL: no room. */
 static term *tuple_new(struct proc *p, size_t arity)
@@ -73,6 +74,8 @@ static term *filled(struct proc *p, term arity, term value)
 
 BIF(erlang, make_tuple, 2)
 {
+    SLICED(p, EXP("erlang", "make_tuple", 2));
+
     term *t = filled(p, arg[0], arg[1]);
 
     return t ? boxed_make(t) : THE_NON_VALUE;
@@ -81,6 +84,8 @@ BIF(erlang, make_tuple, 2)
 /* make_tuple(Arity, Default, [{Position, Value}]): the last of a position wins. */
 BIF(erlang, make_tuple, 3)
 {
+    SLICED(p, EXP("erlang", "make_tuple", 3));
+
     term *t = filled(p, arg[0], arg[1]), l;
 
     if (!t)
@@ -146,6 +151,8 @@ BIF(erlang, delete_element, 2)
 
 BIF(erlang, tuple_to_list, 1)
 {
+    SLICED(p, EXP("erlang", "tuple_to_list", 1));
+
     term list = TERM_NIL, *hp;
 
     if (!term_is_tuple(arg[0]))
@@ -154,13 +161,17 @@ BIF(erlang, tuple_to_list, 1)
     hp = heap_alloc_big(p, n * CONS_WORDS);
     if (!hp)
         return bif_error(p, am_system_limit);
-    for (; n > 0; n--)
+    for (; n > 0; n--) {
         list = put_cons(&hp, *tuple_at(arg[0], n), list);
+        slice(5);
+    }
     return list;
 }
 
 BIF(erlang, list_to_tuple, 1)
 {
+    SLICED(p, EXP("erlang", "list_to_tuple", 1));
+
     int64_t n = list_length(arg[0]);
     term *t, l = arg[0];
 
@@ -169,7 +180,9 @@ BIF(erlang, list_to_tuple, 1)
     t = tuple_new(p, (size_t)n);
     if (!t)
         return bif_error(p, am_system_limit);
-    for (int64_t i = 1; i <= n; i++, l = cons_tail(l))
+    for (int64_t i = 1; i <= n; i++, l = cons_tail(l)) {
         t[i] = cons_head(l);
+        slice(4);
+    }
     return boxed_make(t);
 }

@@ -11,27 +11,40 @@
 #include "bif/bif.h"
 #include "vm/big.h"
 #include "vm/binary.h"
+#include "vm/slice.h"
 #include "vm/unicode.h"
 #include "vm/wstack.h"
 
 #define CHARS_PER_RED 40
+
+/* Bytes looked at until time is. */
+#define RUN_BYTES ((size_t)32 << 10)
+#define PACE 1024               /* characters */
 
 /* How many bytes have their upper bit set. */
 static size_t count_high(const uint8_t *s, size_t n)
 {
     size_t high = 0;
 
-    for (size_t i = 0; i < n; i++)
-        high += s[i] >> 7;
+    for (size_t i = 0; i < n; i += RUN_BYTES) {
+        size_t end = n - i < RUN_BYTES ? n : i + RUN_BYTES;
+
+        for (size_t k = i; k < end; k++)
+            high += s[k] >> 7;
+        slice(end - i);
+    }
     return high;
 }
 
-/* How many bytes from the front are ASCII. */
+/* How many bytes from the front are ASCII; of very many, not all are counted. */
 static size_t ascii_run(const uint8_t *s, size_t n)
 {
     size_t i = 0;
     uint64_t w;
 
+    if (n > RUN_BYTES)
+        n = RUN_BYTES;
+    slice(4);
     for (; n - i >= 8; i += 8) {
         memcpy(&w, s + i, 8);
         if (w & 0x8080808080808080)
@@ -39,6 +52,7 @@ static size_t ascii_run(const uint8_t *s, size_t n)
     }
     while (i < n && s[i] < 0x80)
         i++;
+    slice(i);
     return i;
 }
 
@@ -73,6 +87,7 @@ static bool data_need(term t, bool latin1, size_t *n)
         while (good && term_is_cons(t)) {
             term head = cons_head(t);
 
+            slice(3);
             t = cons_tail(t);
             if (term_is_small(head)) {
                 /* What is no character gets any number. */
@@ -142,6 +157,8 @@ static size_t take_utf8(struct conversion *c, const uint8_t *s, size_t n)
         chars += run;
         if (i == n)
             break;
+        if (s[i] < 0x80)
+            continue;
         len = utf8_get(s + i, n - i, &code);
         if (len == 0) {
             if (utf8_length(s[i]) <= n - i)
@@ -153,7 +170,7 @@ static size_t take_utf8(struct conversion *c, const uint8_t *s, size_t n)
         i += len;
         chars++;
     }
-    memcpy(c->out + c->size, s + from, i - from);
+    slice_copy(c->out + c->size, s + from, i - from);
     c->size += i - from;
     c->chars += chars;
     return c->cut_size ? n : i;
@@ -170,8 +187,11 @@ static bool take_binary(struct proc *p, struct conversion *c, term t, term *rest
     }
     size_t size = b.size, taken = size;
     if (c->latin1) {
-        for (size_t i = 0; i < size; i++)
+        for (size_t i = 0; i < size; i++) {
             c->size += utf8_put(c->out + c->size, b.data[i]);
+            if (unlikely(i % PACE == PACE - 1))
+                slice(PACE * 8);
+        }
         c->chars += size;
     } else {
         taken = take_utf8(c, b.data, size);
@@ -215,6 +235,7 @@ static bool take(struct proc *p, struct conversion *c, term t, term *rest)
         while (good && term_is_cons(t)) {
             term head = cons_head(t), tail = cons_tail(t);
 
+            slice(8);
             if (term_is_cons(head)) {
                 wstack_push(&todo, tail);
                 t = head;
@@ -267,9 +288,11 @@ static term chars_to_list(struct proc *p, const struct conversion *c)
     if (!hp)
         return bif_error(p, am_system_limit);
     term list = cons_make(hp);
-    while (s < end) {
+    for (size_t n = 1; s < end; n++) {
         uint32_t code = *s;
 
+        if (unlikely(n % PACE == 0))
+            slice(PACE * 6);
         if (code < 0x80)
             s++;
         else
@@ -297,7 +320,7 @@ static term convert(struct proc *p, term data, bool latin1, bool to_list,
     term done = to_list ? chars_to_list(p, &c)
                         : binary_from(p, c.out, c.size);
     if (c.out != local)
-        vm_free(c.out);
+        slice_free(c.out);
     bif_spend(p, c.chars, CHARS_PER_RED);
     if (done == THE_NON_VALUE)
         return bif_error(p, am_system_limit);
@@ -333,6 +356,8 @@ static bool is_converted(struct proc *p, term t, bool latin1)
         unsigned len;
 
         i += ascii_run(b.data + i, b.size - i);
+        if (i < b.size && b.data[i] < 0x80)
+            continue;
         if (latin1 || i == b.size)
             break;
         len = utf8_get(b.data + i, b.size - i, &code);
@@ -354,6 +379,8 @@ static bool known_encoding(term t, bool *latin1)
 
 BIF(unicode, characters_to_binary, 2)
 {
+    SLICED(p, EXP("unicode", "characters_to_binary", 2));
+
     term data = arg[0];
     size_t need;
     bool latin1;
@@ -382,13 +409,17 @@ static term binary_to_chars(struct proc *p, term t, bool latin1)
 
     if (!binary_bytes(t, &b))
         return THE_NON_VALUE;
-    for (size_t k = 0; k < b.size; k++)
+    for (size_t k = 0; k < b.size; k++) {
         chars += latin1 || (b.data[k] & 0xc0) != 0x80;
+        if (unlikely(k % RUN_BYTES == RUN_BYTES - 1))
+            slice(RUN_BYTES);
+    }
     hp = start = heap_alloc_big(p, chars * CONS_WORDS);
     while (hp && i < b.size && chars > 0) {
         uint32_t code = b.data[i];
         unsigned len = latin1 ? 1 : utf8_get(b.data + i, b.size - i, &code);
 
+        slice(6);
         if (len == 0)
             break;
         hp[0] = small_make(code);
@@ -412,6 +443,8 @@ static term binary_to_chars(struct proc *p, term t, bool latin1)
 
 BIF(unicode, characters_to_list, 2)
 {
+    SLICED(p, EXP("unicode", "characters_to_list", 2));
+
     size_t need;
     bool latin1;
     term list;
@@ -428,5 +461,7 @@ BIF(unicode, characters_to_list, 2)
 
 BIF(unicode, bin_is_7bit, 1)
 {
+    SLICED(p, EXP("unicode", "bin_is_7bit", 1));
+
     return bool_make(is_converted(p, arg[0], true));
 }

@@ -226,7 +226,7 @@ enum run_end code_run(struct sched *S, struct proc *p)
     S->reds_kept = 0;
     if (p->heap.want_gc) {
         p->need_words = 0;
-        int err = gc_collect(p, 0, p->arg, p->live);
+        int err = gc_collect_running(p, 0, p->arg, p->live);
 
         if (err < 0) {
             heap_refused(p, err);

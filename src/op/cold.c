@@ -44,7 +44,8 @@ code_ptr cold_gc(struct sched *S)
         words = p->need_words;
     p->need_words = 0;
     p->reds_left = (int32_t)(S->fcalls + S->reds_kept);
-    if ((err = gc_collect(p, words, S->x, S->live)) < 0) {
+    p->pc = S->self;
+    if ((err = gc_collect_running(p, words, S->x, S->live)) < 0) {
         heap_refused(p, err);
         proc_exit_self(p, am_killed);
         return leave(S, RUN_EXIT);

@@ -12,6 +12,7 @@
 #include "vm/map.h"
 #include "vm/node.h"
 #include "vm/ops.h"
+#include "vm/slice.h"
 
 /* Arithmetic: a failure is one of the BIF of the same name. */
 #define ARITH(name, atom, call, arity)                                         \
@@ -49,8 +50,19 @@ SLOW term slow_guard_bif(struct sched *S)
     return S->bif->bif(S->p, S->a);
 }
 
-SLOW bool slow_eq_exact(struct sched *S) { return term_eq(S->a[0], S->a[1]); }
-SLOW int slow_compare(struct sched *S) { return term_compare(S->a[0], S->a[1]); }
+SLOW bool slow_eq_exact(struct sched *S)
+{
+    SLICED(S->p, NULL);
+
+    return term_eq(S->a[0], S->a[1]);
+}
+
+SLOW int slow_compare(struct sched *S)
+{
+    SLICED(S->p, NULL);
+
+    return term_compare(S->a[0], S->a[1]);
+}
 
 static term badarg_of(struct sched *S, term f, uint32_t arity)
 {

@@ -26,6 +26,8 @@ void os_entropy(void *buf, size_t n);
  */
 void *os_pages(size_t bytes, size_t align);
 void os_pages_free(void *p, size_t bytes);
+/* What lies there is not needed any more, whoever it belongs to. */
+void os_discard(void *p, size_t bytes);
 size_t os_pages_in_use(void);           /* bytes handed out and not given back */
 /*
  * A block of OS_LARGE bytes or more, with anything in it: a heap that grows takes

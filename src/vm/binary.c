@@ -4,6 +4,7 @@
 #include "vm/binary.h"
 #include "vm/node.h"
 #include "vm/proc.h"
+#include "vm/slice.h"
 #include "vm/wstack.h"
 
 #include <errno.h>
@@ -162,6 +163,10 @@ void bits_copy(uint8_t *dst, uint64_t dst_off, const uint8_t *src,
         put_few(dst, 0, (unsigned)n, get_few(src, s, (unsigned)n));
 }
 
+/* Bytes compared until time is looked at. */
+#define COMPARE_BYTES ((size_t)128 << 10)
+#define PACE 1024               /* cells */
+
 int bits_compare(struct bits a, struct bits b)
 {
     uint64_t n = a.size < b.size ? a.size : b.size;
@@ -169,8 +174,16 @@ int bits_compare(struct bits a, struct bits b)
     unsigned i = a.offset & 7, j = b.offset & 7;
 
     if ((i | j) == 0) {
-        int order = n >= 8 ? memcmp(p, q, n / 8) : 0;
+        int order;
 
+        for (; n > COMPARE_BYTES * 8; n -= COMPARE_BYTES * 8) {
+            if ((order = memcmp(p, q, COMPARE_BYTES)))
+                return order;
+            p += COMPARE_BYTES;
+            q += COMPARE_BYTES;
+            slice(COMPARE_BYTES / 4);
+        }
+        order = n >= 8 ? memcmp(p, q, n / 8) : 0;
         if (order)
             return order;
         p += n / 8;
@@ -182,6 +195,8 @@ int bits_compare(struct bits a, struct bits b)
 
         if (i)
             x = x << i | p[8] >> (8 - i);
+        if (unlikely(n / 64 % PACE == 0))
+            slice(PACE * 2);
         if (j)
             y = y << j | q[8] >> (8 - j);
         if (x != y)
@@ -340,6 +355,7 @@ int iolist_size(term t, size_t *bytes)
 {
     struct wstack todo;
     size_t n = 0;
+    unsigned cells = 0;
     int err = 0;
 
     if (!term_is_list(t) && !term_is_binary(t))
@@ -350,6 +366,8 @@ int iolist_size(term t, size_t *bytes)
             const term *cell = cons_ptr(t);
             term head = cell[0];
 
+            if (unlikely(++cells % PACE == 0))
+                slice(PACE * 3);
             t = cell[1];
             if (is_byte(head)) {
                 n++;
@@ -384,12 +402,20 @@ out:
     return err;
 }
 
+static inline void copy_bytes(uint8_t *out, const uint8_t *from, size_t n)
+{
+    if (likely(n < COMPARE_BYTES))
+        bytes_copy(out, from, n);
+    else
+        slice_copy(out, from, n);
+}
+
 static inline uint8_t *copy_binary(uint8_t *out, term t)
 {
     struct bits b = bits_of(t);
 
     if (likely(bits_aligned(b)))
-        bytes_copy(out, b.base + b.offset / 8, bits_bytes(b));
+        copy_bytes(out, b.base + b.offset / 8, bits_bytes(b));
     else
         bits_copy(out, 0, b.base, b.offset, b.size);
     return out + bits_bytes(b);
@@ -398,6 +424,7 @@ static inline uint8_t *copy_binary(uint8_t *out, term t)
 void iolist_copy(term t, uint8_t *out)
 {
     struct wstack todo;
+    unsigned cells = 0;
 
     wstack_init(&todo);
     for (;;) {
@@ -405,6 +432,8 @@ void iolist_copy(term t, uint8_t *out)
             const term *cell = cons_ptr(t);
             term head = cell[0];
 
+            if (unlikely(++cells % PACE == 0))
+                slice(PACE * 5);
             t = cell[1];
             if (term_is_small(head)) {
                 *out++ = (uint8_t)small_value(head);

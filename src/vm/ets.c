@@ -8,9 +8,11 @@
 #include "vm/msg.h"
 #include "vm/node.h"
 #include "vm/ops.h"
+#include "vm/slice.h"
 
 /* Objects freed per reduction when a table goes. */
-#define FREED_PER_RED 10
+#define FREED_PER_RED 1
+#define FREE_NS 400             /* most of it waiting for memory */
 
 void ets_init(void)
 {
@@ -82,6 +84,7 @@ struct ets_obj *ets_obj_new(struct ets_table *t, const term *elements, size_t n)
 
 void ets_obj_free(struct ets_table *t, struct ets_obj *o)
 {
+    slice(FREE_NS);
     account(t, o, false);
     if (o->off) {
         struct offheap off = {.first = o->off};
@@ -355,6 +358,24 @@ void ets_table_delete(struct ets_table *t)
     vm.ets->tables--;
 }
 
+void ets_table_clear(struct ets_table *t)
+{
+    struct ets_table *old = vm_alloc(ALLOC_ETS, sizeof *old);
+    int32_t reds = INT32_MAX;
+
+    /* What it holds moves to a table that nobody knows, to be freed in slices. */
+    *old = *t;
+    t->count = 0;
+    t->bytes = sizeof *t;
+    if (ets_is_tree(t))
+        t->tree.root = NULL;
+    else
+        ets_hash_init(t);
+    while (!(ets_is_tree(old) ? ets_tree_empty(old, &reds) : ets_hash_empty(old, &reds)))
+        reds = INT32_MAX;
+    vm_free(old);
+}
+
 bool ets_table_empty(struct ets_table *t, int32_t *reds)
 {
     int32_t objects = *reds > INT32_MAX / FREED_PER_RED ? INT32_MAX
@@ -448,7 +469,7 @@ bool ets_proc_exit(struct proc *p, int32_t *reds)
     if (!e)
         return true;
     while (e->fixes) {
-        if (*reds <= 0)
+        if (*reds <= 0 || e->fixes->table->busy)
             return false;
         fix_drop(e->fixes);
         --*reds;
@@ -457,7 +478,7 @@ bool ets_proc_exit(struct proc *p, int32_t *reds)
         struct ets_table *t = e->tables;
         struct proc *heir;
 
-        if (*reds <= 0)
+        if (*reds <= 0 || t->busy)
             return false;
         --*reds;
         if (!t->deleted) {

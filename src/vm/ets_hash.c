@@ -11,6 +11,7 @@
 #include "vm/ets_table.h"
 #include "vm/hash.h"
 #include "vm/ops.h"
+#include "vm/slice.h"
 
 #define BUCKETS_MIN 16
 #define BUCKETS_STRESS 2
@@ -48,11 +49,10 @@ struct ets_obj *ets_hash_bucket(struct ets_table *t, size_t i)
 static bool segment_add(struct ets_table *t, int k, size_t buckets)
 {
     size_t bytes = buckets * sizeof(struct ets_obj *);
-    struct ets_obj **s = vm_try_alloc(ALLOC_ETS, bytes);
+    struct ets_obj **s = vm_try_zalloc(ALLOC_ETS, bytes);
 
     if (!s)
         return false;
-    memset(s, 0, bytes);
     t->hash.segment[k] = s;
     t->bytes += bytes;
     vm.ets->bytes += bytes;
@@ -61,7 +61,7 @@ static bool segment_add(struct ets_table *t, int k, size_t buckets)
 
 static void segment_drop(struct ets_table *t, int k, size_t buckets)
 {
-    vm_free(t->hash.segment[k]);
+    slice_free(t->hash.segment[k]);
     t->hash.segment[k] = NULL;
     t->bytes -= buckets * sizeof(struct ets_obj *);
     vm.ets->bytes -= buckets * sizeof(struct ets_obj *);

@@ -94,6 +94,7 @@ struct ets_table {
     struct offheap tid_off;
     term tid_words[MAGIC_WORDS];
 
+    struct proc *busy;              /* in the middle of changing it, or NULL */
     size_t fix_count;               /* fixes held, and running traversals */
     struct ets_fix *fixes;
     int64_t fix_time_ns;            /* when it was, as erlang:monotonic_time */
@@ -137,6 +138,8 @@ void ets_name_remove(struct ets_table *t);
  */
 void ets_table_delete(struct ets_table *t);
 bool ets_table_empty(struct ets_table *t, int32_t *reds);
+/* Drop all objects; it is not fixed. In slices: then t may be gone afterwards. */
+void ets_table_clear(struct ets_table *t);
 void ets_owner_set(struct ets_table *t, struct proc *to);
 /* data is copied; heir must be a live process. */
 void ets_heir_set(struct ets_table *t, term heir, term data);

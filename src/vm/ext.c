@@ -14,6 +14,7 @@
 #include "vm/module.h"
 #include "vm/node.h"
 #include "vm/ops.h"
+#include "vm/slice.h"
 #include "vm/unicode.h"
 #include "vm/wstack.h"
 
@@ -23,6 +24,8 @@
 
 #define FUN_FREE_MAX 255        /* MAX_ARG: more can't be called */
 #define REF_FIRST_MAX ((uint32_t)1 << 18)
+/* Steps of a loop until time is looked at. */
+#define PACE 512
 #define MAP_PAIRS_MAX ((uint32_t)1 << 31)
 
 /*
@@ -256,12 +259,16 @@ int64_t ext_size(const uint8_t *data, size_t n, unsigned flags, size_t *words)
     struct in in = {.p = data, .end = data + n, .flags = flags};
     size_t w = 0;
     uint64_t terms = 1;
+    unsigned steps = 0;
     double d;
 
     while (terms > 0 && !in.bad) {
         uint64_t more = 0;      /* terms inside this one */
         uint64_t size;
         uint32_t tag = in_u8(&in);
+
+        if (unlikely(++steps % PACE == 0))
+            slice(PACE * 8);
 
         switch (tag) {
         case SMALL_INTEGER_EXT:
@@ -458,7 +465,7 @@ static term finish_map(struct dest *d, struct pending_map *m)
 
     if (t != THE_NON_VALUE && map_size(t) != m->n)
         t = THE_NON_VALUE;
-    vm_free(m);
+    slice_free(m);
     return t;
 }
 
@@ -478,7 +485,7 @@ static term put_bytes(struct dest *d, const uint8_t *s, size_t n)
     struct refbin *b = refbin_try_new(n);
     if (!b)
         return THE_NON_VALUE;
-    memcpy(b->data, s, n);
+    slice_copy(b->data, s, n);
     return binary_put_refbin(d, b, b->data, n);
 }
 
@@ -808,10 +815,14 @@ term ext_decode(struct dest *d, const uint8_t *data, size_t n, unsigned flags)
     struct fill f = {NULL, FILL_MAP};
     struct wstack s;
     bool bad = false;
+    unsigned steps = 0;
 
     wstack_init(&s);
     while (slot) {
         term t;
+
+        if (unlikely(++steps % PACE == 0))
+            slice(PACE * 20);
 
         switch (*p) {
         case SMALL_INTEGER_EXT:
@@ -860,8 +871,11 @@ term ext_decode(struct dest *d, const uint8_t *data, size_t n, unsigned flags)
                 continue;       /* the tail alone */
             t = cons_make(cell);
             hp += len * CONS_WORDS;
-            for (size_t i = 1; i < 2 * len; i += 2)
+            for (size_t i = 1; i < 2 * len; i += 2) {
                 cell[i] = cons_make(cell + i + 1);
+                if (unlikely(i % PACE == PACE - 1))
+                    slice(PACE);
+            }
             fill_begin(&f, &s, cell, len, FILL_LIST);
             break;
         }

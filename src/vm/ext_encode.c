@@ -17,6 +17,7 @@
 #include "vm/module.h"
 #include "vm/node.h"
 #include "vm/ops.h"
+#include "vm/slice.h"
 #include "vm/wstack.h"
 
 #include <stdio.h>
@@ -24,6 +25,10 @@
 
 #define STRING_MAX 0xffff       /* a list of bytes this long is a STRING_EXT */
 #define NEW_PORT_MAX (((uint64_t)1 << 28) - 1)
+
+/* Steps of a loop until time is looked at. */
+#define PACE 1024
+#define LARGE_BYTES ((size_t)128 << 10)
 
 /* Of pairs of a value and a key: the last key first. */
 static int pair_compare(const void *a, const void *b)
@@ -86,12 +91,15 @@ static inline bool is_string(term list, size_t *n)
     for (; term_is_cons(list); list = cons_tail(list), count++) {
         if ((cons_head(list) & ~small_make(255)) != 0)
             break;
+        if (unlikely(count % PACE == PACE - 1))
+            slice(PACE * 2);
     }
     *n = count;
     if (term_is_nil(list) && count <= STRING_MAX)
         return true;
     for (; term_is_cons(list); list = cons_tail(list))
-        count++;
+        if (unlikely(++count % PACE == 0))
+            slice(PACE * 2);
     *n = count;
     return false;
 }
@@ -244,13 +252,13 @@ static void push_hashed(struct wstack *s, term map, unsigned flags)
     term key, value;
 
     /* Room for all at once; they are written from the top down. */
-    for (at = 0; at < 2 * n; at++)
-        wstack_push(s, TERM_NIL);
+    wstack_reserve(s, 2 * n);
     at = s->n;
     map_iter_init(&it, map);
     while (map_iter_next(&it, &key, &value)) {
         s->base[--at] = key;
         s->base[--at] = value;
+        slice(20);
     }
     if (flags & EXT_DETERMINISTIC)
         qsort(&s->base[at], n, 2 * sizeof(term), pair_compare);
@@ -416,12 +424,15 @@ static size_t one_size(term t, unsigned flags, bool *deep)
 size_t ext_encode_size(term t, unsigned flags)
 {
     size_t size = 0;
+    unsigned steps = 0;
     struct wstack s;
 
     wstack_init(&s);
     do {
         bool deep = false;
 
+        if (unlikely(++steps % PACE == 0))
+            slice(PACE * 10);
         size += one_size(t, flags, &deep);
         if (deep && term_is_cons(t))
             frame_push(&s, (const void *)(uintptr_t)t, NULL, 0, LIST);
@@ -596,7 +607,8 @@ static uint8_t *put_bitstring(struct ext_buf *buf, uint8_t *p, term t)
         p[bytes - 1] = 0;
     }
     if (bits_aligned(b) && last == 0)
-        bytes_copy(p, b.base + b.offset / 8, bytes);
+        bytes < LARGE_BYTES ? bytes_copy(p, b.base + b.offset / 8, bytes)
+                            : slice_copy(p, b.base + b.offset / 8, bytes);
     else
         bits_copy(p, 0, b.base, b.offset, b.size);
     return p + bytes;
@@ -705,9 +717,12 @@ bool ext_encode(struct ext_buf *b, term t, unsigned flags)
 {
     uint8_t *p = b->data + b->n;
     struct wstack s;
+    unsigned steps = 0;
 
     wstack_init(&s);
     do {
+        if (unlikely(++steps % PACE == 0))
+            slice(PACE * 20);
         p = room(b, p, ROOM_FIXED);
         if (unlikely(!p))
             break;

@@ -15,8 +15,8 @@
  * from the bottom and what they refer to is copied behind them, until the scan
  * reaches the top. A copied object leaves its new address behind (term.h).
  *
- * Everything a collection must remember is in struct gc, so that one can later
- * be done in slices, between which the process does not run.
+ * A large heap is collected in slices (slice.h), between which the process does
+ * not run, and nobody touches its heap.
  */
 #include "vm/gc.h"
 #include "vm/atom.h"
@@ -25,6 +25,7 @@
 #include "vm/heap.h"
 #include "vm/heaplimit.h"
 #include "vm/roots.h"
+#include "vm/slice.h"
 #include "vm/sysmon.h"
 #include "vm/trace.h"
 
@@ -45,6 +46,14 @@
 #define ROOMY_COLLECTIONS 4
 #define ROOMY_MAX_WORDS ((size_t)1 << 20)
 
+/* Heaps of so many words, fragments included, are collected in slices. */
+#define SLICED_WORDS ((size_t)128 << 10)
+/* Words looked at, and cells of one list copied, until time is looked at. */
+#define PACE_WORDS 128
+#define PACE_CELLS 1024
+#define COPY_NS 2                       /* a word's */
+#define SWEEP_NS 20                     /* of a list: one object */
+
 struct gc {
     struct proc *p;
     term *roots;                /* x registers and what else the caller holds */
@@ -63,6 +72,7 @@ struct gc {
     /* What is copied to. */
     term *new_heap, *new_htop, *new_hend;
     term *old_htop;             /* minor only */
+    term *new_paced, *old_paced;        /* as far as pace() has counted */
 };
 
 /*
@@ -123,6 +133,15 @@ destination(struct gc *g, const term *src, enum mode mode)
     __builtin_unreachable();
 }
 
+/* What has been copied since the last time is work that took time. */
+static inline void pace(struct gc *g)
+{
+    slice(PACE_WORDS + COPY_NS * (size_t)(g->new_htop - g->new_paced +
+                                          (g->old_htop - g->old_paced)));
+    g->new_paced = g->new_htop;
+    g->old_paced = g->old_htop;
+}
+
 static inline __attribute__((always_inline)) void visit(struct gc *g, term *at,
                                                         enum mode mode)
 {
@@ -141,15 +160,17 @@ static inline __attribute__((always_inline)) void visit(struct gc *g, term *at,
         }
         *at = cons_make(*to);
         /* All of the list that goes there, side by side: fewer visits, and who
-         * walks along it later finds it in order. */
-        for (copy = *to;;) {
+         * walks along it later finds it in order. What is left of a very long
+         * one is found when its last cell here is scanned. */
+        copy = *to;
+        for (unsigned left = PACE_CELLS;; left--) {
             term tail = src[1];
 
             copy[0] = src[0];
             src[0] = THE_NON_VALUE;
             src[1] = cons_make(copy);
             copy += CONS_WORDS;
-            if (!term_is_cons(tail) ||
+            if (!term_is_cons(tail) || left == 0 ||
                 destination(g, src = cons_ptr(tail), mode) != to) {
                 copy[-1] = tail;
                 break;
@@ -219,26 +240,34 @@ static inline __attribute__((always_inline)) void
 scan(struct gc *g, term *s, term *const *top, enum mode mode)
 {
     while (s < *top) {
-        switch (*s & TAG_MASK) {
-        case TAG_CONS:
-        case TAG_BOXED:
-            visit(g, s, mode);
-            s++;
-            break;
-        case TAG_HEADER:
-            s += scan_header(g, s, mode);
-            break;
-        default:
-            s++;
+        const term *until = *top - s > PACE_WORDS ? s + PACE_WORDS : *top;
+
+        while (s < until) {
+            switch (*s & TAG_MASK) {
+            case TAG_CONS:
+            case TAG_BOXED:
+                visit(g, s, mode);
+                s++;
+                break;
+            case TAG_HEADER:
+                s += scan_header(g, s, mode);
+                break;
+            default:
+                s++;
+            }
         }
+        pace(g);
     }
 }
 
 #define RANGE(name, mode)                                                      \
     static void name(void *ctx, term *start, size_t n)                         \
     {                                                                          \
-        for (size_t i = 0; i < n; i++)                                         \
+        for (size_t i = 0; i < n; i++) {                                       \
             visit(ctx, &start[i], mode);                                       \
+            if (i % PACE_WORDS == PACE_WORDS - 1)                              \
+                pace(ctx);                                                     \
+        }                                                                      \
     }
 RANGE(range_minor, MINOR)
 RANGE(range_full, FULL)
@@ -265,6 +294,7 @@ static void visit_roots(struct gc *g, root_range range)
             range(g, &m->value, 1);
             range(g, &m->token, 1);
             left--;
+            pace(g);
         }
     }
     proc_roots(p, range, g);
@@ -302,6 +332,7 @@ static void sweep_offheap(struct gc *g, struct offheap *from,
         } else {
             offheap_drop(obj);
         }
+        slice(SWEEP_NS);
         obj = next;
     }
 }
@@ -325,8 +356,8 @@ static void young_replace(struct gc *g)
     struct heap *h = &g->p->heap;
     size_t stack = h->hend - h->stop;
 
-    memcpy(g->new_hend - stack, h->stop, stack * sizeof(term));
-    vm_free(h->heap);
+    slice_copy(g->new_hend - stack, h->stop, stack * sizeof(term));
+    slice_free(h->heap);
     h->heap = g->new_heap;
     h->htop = h->high_water = g->new_htop;
     h->hend = g->new_hend;
@@ -339,7 +370,7 @@ static bool new_block(struct gc *g, size_t words)
     g->new_heap = vm_try_alloc(ALLOC_PROC, words * sizeof(term));
     if (!g->new_heap)
         return false;
-    g->new_htop = g->new_heap;
+    g->new_htop = g->new_paced = g->new_heap;
     g->new_hend = g->new_heap + words;
     g->to = (uintptr_t)g->new_heap;
     g->to_bytes = words * sizeof(term);
@@ -368,8 +399,10 @@ static size_t frag_words(const struct heap *h)
 {
     size_t n = 0;
 
-    for (const struct mbuf *m = h->mbuf; m; m = m->next)
+    for (const struct mbuf *m = h->mbuf; m; m = m->next) {
         n += m->used;
+        slice(1);
+    }
     return n;
 }
 
@@ -458,7 +491,7 @@ static int full(struct gc *g, size_t need)
     frags_release(g, &live, &live);
     h->off = live;
     young_replace(g);
-    vm_free(h->old_heap);
+    slice_free(h->old_heap);
     h->old_heap = h->old_htop = h->old_hend = NULL;
 
     h->bin_vheap_limit = next_vheap(h, live.vheap_words, h->bin_vheap_limit);
@@ -506,7 +539,7 @@ static int minor(struct gc *g, size_t need)
     g->old = (uintptr_t)h->old_heap;
     g->old_bytes = (h->old_hend - h->old_heap) * sizeof(term);
     g->frags = h->mbuf != NULL;
-    g->old_htop = promoted_from = h->old_htop;
+    g->old_htop = g->old_paced = promoted_from = h->old_htop;
 
     visit_roots(g, range_minor);
     scan(g, g->new_heap, &g->new_htop, MINOR);
@@ -580,6 +613,17 @@ int gc_collect(struct proc *p, size_t words, term *roots, size_t n)
     return collect(p, words, roots, n, false);
 }
 
+int gc_collect_running(struct proc *p, size_t words, term *roots, size_t n)
+{
+    const struct heap *h = &p->heap;
+
+    if (likely((size_t)(h->hend - h->heap + (h->old_htop - h->old_heap)) +
+                   h->mbuf_words < SLICED_WORDS && !vm.stress_gc))
+        return collect(p, words, roots, n, false);
+    SLICED(p, NULL);
+    return collect(p, words, roots, n, false);
+}
+
 int gc_full(struct proc *p, size_t words, term *roots, size_t n)
 {
     return collect(p, words, roots, n, true);
@@ -589,6 +633,7 @@ int gc_hibernate(struct proc *p)
 {
     struct gc g = {.p = p, .roots = p->arg, .nroots = p->live};
     struct heap *h = &p->heap;
+    SLICED(p, NULL);
     int result = collect(p, 0, p->arg, p->live, true);
 
     if (result < 0)

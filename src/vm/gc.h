@@ -21,9 +21,11 @@
  * ends the process (heaplimit.h). Frees p->heap.mbuf.
  */
 int gc_collect(struct proc *p, size_t words, term *roots, size_t n);
-/* The same, everything, whatever the generation. */
+/* The same for the process that runs: a large heap is collected in slices. */
+int gc_collect_running(struct proc *p, size_t words, term *roots, size_t n);
+/* As gc_collect(), but everything, whatever the generation. */
 int gc_full(struct proc *p, size_t words, term *roots, size_t n);
-/* hibernate/3: full sweep, then the smallest block that fits. */
+/* hibernate/3, in slices too: full sweep, then the smallest block that fits. */
 int gc_hibernate(struct proc *p);
 
 /* OTP's heap sizes: the smallest step >= words. */

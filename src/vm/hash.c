@@ -14,7 +14,11 @@
 #include "vm/module.h"
 #include "vm/node.h"
 #include "vm/ops.h"
+#include "vm/slice.h"
 #include "vm/wstack.h"
+
+/* Steps of a loop until time is looked at. */
+#define PACE 1024
 
 /* Bob Jenkins' mixing step, and multiples of the golden ratio. */
 #define MIX(a, b, c)                                                           \
@@ -89,7 +93,9 @@ static void blocks(uint32_t s[3], const uint8_t *p, size_t n)
 {
     uint32_t a = s[0], b = s[1], c = s[2];
 
-    for (; n >= 12; n -= 12, p += 12) {
+    for (unsigned k = 1; n >= 12; n -= 12, p += 12, k++) {
+        if (unlikely(k % PACE == 0))
+            slice(PACE * 12);
         a += load_le32(p);
         b += load_le32(p + 4);
         c += load_le32(p + 8);
@@ -197,6 +203,7 @@ uint32_t term_phash2(term t)
 {
     struct wstack todo;
     uint32_t hash = 0, pairs = 0;
+    unsigned steps = 0;
 
     if (term_is_atom(t))
         return atom_hash(t);
@@ -204,6 +211,8 @@ uint32_t term_phash2(term t)
         return phash2_small(0, small_value(t));
     wstack_init(&todo);
     for (;;) {
+        if (unlikely(++steps % PACE == 0))
+            slice(PACE * 20);
         if (term_is_cons(t)) {
             uint32_t four = 0;
             int n = 0;
@@ -213,6 +222,8 @@ uint32_t term_phash2(term t)
             while (((head = cons_head(t)) & ~small_make(255)) == 0) {
                 four = (four << 8) + (uint32_t)small_value(head);
                 if (n++ == 3) {
+                    if (unlikely(++steps % PACE == 0))
+                        slice(PACE * 20);
                     hash = mix1(hash, four, K_STRING);
                     n = 0;
                     four = 0;
@@ -397,6 +408,8 @@ static uint32_t phash_bits(uint32_t hash, struct bits b)
     uint8_t byte = 0;
 
     for (size_t i = 0; i < bytes; i++) {
+        if (unlikely(i % PACE == PACE - 1))
+            slice(PACE * 5);
         bits_copy(&byte, 0, b.base, b.offset + i * 8, 8);
         hash = hash * P1 + byte;
     }
@@ -416,12 +429,17 @@ uint32_t term_phash(term t)
 {
     struct wstack todo;
     uint32_t hash = 0;
+    unsigned steps = 0;
 
     wstack_init(&todo);
     for (;;) {
+        if (unlikely(++steps % PACE == 0))
+            slice(PACE * 20);
         if (term_is_cons(t)) {
         list:
             for (;;) {
+                if (unlikely(++steps % PACE == 0))
+                    slice(PACE * 10);
                 term head = cons_head(t), tail = cons_tail(t);
 
                 if (!term_is_small(head) || (uint64_t)small_value(head) > 255) {
@@ -548,6 +566,8 @@ static uint64_t stir_bits(uint64_t h, struct bits b, bool strong)
     h = hash_stir(h, n, strong);
     if ((at & 7) == 0) {
         for (const uint8_t *p = b.base + at / 8; n >= 64; n -= 64, p += 8) {
+            if (unlikely(n / 64 % PACE == 0))
+                slice(PACE * 4);
             memcpy(&w, p, 8);
             h = hash_stir(h, w, strong);
         }
@@ -574,11 +594,14 @@ uint64_t term_hash64(term t, uint32_t salt)
     uint64_t h = hash_seed(salt);
     bool strong = salt != 0;
     struct wstack todo;
+    unsigned steps = 0;
 
     if (term_is_imm(t))
         return hash_finish(hash_stir(h, t, strong));
     wstack_init(&todo);
     for (;;) {
+        if (unlikely(++steps % PACE == 0))
+            slice(PACE * 6);
         if (term_is_imm(t)) {
             h = hash_stir(h, t, strong);
             goto next;

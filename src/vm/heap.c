@@ -5,6 +5,7 @@
 #include "vm/binary.h"
 #include "vm/gc.h"
 #include "vm/proc.h"
+#include "vm/slice.h"
 #include "vm/vm.h"
 
 #include <errno.h>
@@ -17,6 +18,9 @@
  * built, so that their number stays small; at most 512 KiB of slack.
  */
 enum { MBUF_MIN = 64, MBUF_MAX_SLACK = 65536 };
+
+/* What giving back one object takes. */
+#define DROP_NS 30
 
 /* OTP's: 32 Ki words on its golden-ratio steps (erlang:system_info). */
 #define VHEAP_MIN 46422
@@ -54,6 +58,7 @@ void offheap_release(struct offheap *off)
     for (term *obj = off->first; obj; obj = next) {
         next = (term *)obj[1];
         offheap_drop(obj);
+        slice(DROP_NS);
     }
     off->first = NULL;
     off->vheap_words = 0;
@@ -66,7 +71,8 @@ void mbuf_free(struct mbuf *m)
     for (; m; m = next) {
         next = m->next;
         offheap_release(&m->off);
-        vm_free(m);
+        slice_free(m);
+        slice(DROP_NS);
     }
 }
 
@@ -225,7 +231,7 @@ void heap_fini(struct heap *h)
     offheap_release(&h->off);
     offheap_release(&h->old_off);
     mbuf_free(h->mbuf);
-    vm_free(h->old_heap);
-    vm_free(h->heap);
+    slice_free(h->old_heap);
+    slice_free(h->heap);
     *h = (struct heap){0};
 }

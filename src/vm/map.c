@@ -11,8 +11,16 @@
 #include "vm/hash.h"
 #include "vm/heap.h"
 #include "vm/ops.h"
+#include "vm/slice.h"
 
 #include <stdlib.h>
+
+/* What it takes to hash a key, to move an entry, to enter one in the trie. */
+#define HASH_NS 20
+#define MOVE_NS 10
+#define BUILD_NS 30
+#define PUT_NS 300
+#define PACE 1024               /* entries looked at in a row */
 
 /* Levels served by one hash: its upper 56 bits, the first level uppermost, so
  * that sorting by hash is sorting by place. */
@@ -316,27 +324,37 @@ static void sort_entries(struct entry *e, size_t n, unsigned salt)
     size_t buckets = (size_t)1 << bits, *at;
     struct entry *from;
 
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n; i++) {
         e[i].hash = term_hash64(e[i].key, salt);
+        slice(HASH_NS);
+    }
     if (bits == 0) {
         qsort(e, n, sizeof *e, entry_compare);
         return;
     }
     from = vm_alloc(ALLOC_SYSTEM, n * sizeof *e);
-    memcpy(from, e, n * sizeof *e);
+    slice_copy(from, e, n * sizeof *e);
     at = vm_zalloc(ALLOC_SYSTEM, (buckets + 1) * sizeof *at);
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n; i++) {
         at[(from[i].hash >> (64 - bits)) + 1]++;
-    for (size_t i = 1; i <= buckets; i++)
+        slice(MOVE_NS);
+    }
+    for (size_t i = 1; i <= buckets; i++) {
         at[i] += at[i - 1];
-    for (size_t i = 0; i < n; i++)
+        slice(1);
+    }
+    for (size_t i = 0; i < n; i++) {
         e[at[from[i].hash >> (64 - bits)]++] = from[i];
-    vm_free(from);
+        slice(2 * MOVE_NS);
+    }
+    slice_free(from);
     /* at[i] is where bucket i ends now. */
-    for (size_t i = 0, start = 0; i < buckets; start = at[i++])
+    for (size_t i = 0, start = 0; i < buckets; start = at[i++]) {
         if (at[i] - start > 1)
             qsort(e + start, at[i] - start, sizeof *e, entry_compare);
-    vm_free(at);
+        slice(MOVE_NS);
+    }
+    slice_free(at);
 }
 
 /* Drop all but the last of equal keys in sorted entries; returns how many stay. */
@@ -357,6 +375,7 @@ static size_t drop_equal(struct entry *e, size_t n)
             e[k].value = e[i].value;
         else
             e[kept++] = e[i];
+        slice(MOVE_NS);
     }
     return kept;
 }
@@ -369,6 +388,7 @@ static term build_node(term **hp, struct entry *e, size_t n, unsigned salt)
     struct mapnode *node;
     uint64_t differ;
 
+    slice(BUILD_NS);
     if (n == 1)
         return put_cons(hp, e->key, e->value);
     differ = (e[0].hash ^ e[n - 1].hash) >> 8;
@@ -385,8 +405,9 @@ static term build_node(term **hp, struct entry *e, size_t n, unsigned salt)
         unsigned way = e[i].hash >> shift & (WAYS - 1);
 
         bitmap |= 1u << way;
-        while (i < n && (e[i].hash >> shift & (WAYS - 1)) == way)
-            i++;
+        for (size_t from = i; i < n && (e[i].hash >> shift & (WAYS - 1)) == way; i++)
+            if (unlikely((i - from) % PACE == PACE - 1))
+                slice(PACE * 2);
         end[ways] = i;
     }
     node = (struct mapnode *)*hp;
@@ -422,10 +443,12 @@ static struct entry *entries_new(const term *pairs, size_t n)
 {
     struct entry *e = vm_alloc(ALLOC_SYSTEM, n * sizeof *e);
 
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n; i++) {
         e[i] = (struct entry){.key = pairs[2 * i],
                               .value = pairs[2 * i + 1],
                               .order = i};
+        slice(MOVE_NS);
+    }
     sort_entries(e, n, 0);
     return e;
 }
@@ -471,7 +494,7 @@ term map_build(struct dest *d, term *pairs, size_t n)
         return flat_from_pairs(&d->htop, pairs, n);
     e = entries_new(pairs, n);
     map = drop_equal(e, n) == n ? build_root(&d->htop, e, n) : THE_NON_VALUE;
-    vm_free(e);
+    slice_free(e);
     return map;
 }
 
@@ -508,7 +531,7 @@ term map_from_pairs(struct proc *p, const term *pairs, size_t n)
     }
     e = entries_new(pairs, n);
     map = from_entries(p, e, drop_equal(e, n));
-    vm_free(e);
+    slice_free(e);
     return map;
 }
 
@@ -712,6 +735,7 @@ static void collect_pairs(term map, term *pairs)
     while (map_iter_next(&it, &k, &v)) {
         pairs[n++] = k;
         pairs[n++] = v;
+        slice(MOVE_NS);
     }
 }
 
@@ -797,15 +821,19 @@ term map_merge(struct proc *p, term a, term b)
         return b;
     if (m + n > MAP_SMALL_LIMIT && m >= n * 4) {
         map_iter_init(&it, b);
-        while (map_iter_next(&it, &k, &v))
+        while (map_iter_next(&it, &k, &v)) {
             a = map_put(p, a, k, v);
+            slice(PUT_NS);
+        }
         return a;
     }
     if (m + n > MAP_SMALL_LIMIT && n >= m * 4) {
         map_iter_init(&it, a);
-        while (map_iter_next(&it, &k, &v))
+        while (map_iter_next(&it, &k, &v)) {
             if (map_get(b, k) == THE_NON_VALUE)
                 b = map_put(p, b, k, v);
+            slice(PUT_NS);
+        }
         return b;
     }
 
@@ -817,7 +845,7 @@ term map_merge(struct proc *p, term a, term b)
     collect_pairs(b, pairs + 2 * m);
     result = map_from_pairs(p, pairs, m + n);
     if (pairs != local)
-        vm_free(pairs);
+        slice_free(pairs);
     return result;
 }
 

@@ -101,6 +101,8 @@ static term call_guard(struct ms_run *r, bif_fn f, term *args)
 {
     struct proc *p = r->p;
 
+    /* Nobody is put aside here: the heap is not p's, and a table may be at hand. */
+    vm.sched->unsliced++;
     for (;;) {
         struct heap own = p->heap;
         p->heap = r->heap;
@@ -110,13 +112,14 @@ static term call_guard(struct ms_run *r, bif_fn f, term *args)
         p->heap = own;
         size_t need = p->need_words;
         p->need_words = 0;
-        if (t != THE_NON_VALUE)
-            return t;
-        if (need == 0) {
-            p->exc.kind = EXC_NONE;
-            return THE_NON_VALUE;
+        if (t == THE_NON_VALUE && need > 0) {
+            scratch_grow(r, need);
+            continue;
         }
-        scratch_grow(r, need);
+        if (t == THE_NON_VALUE)
+            p->exc.kind = EXC_NONE;
+        vm.sched->unsliced--;
+        return t;
     }
 }
 

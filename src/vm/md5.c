@@ -1,7 +1,12 @@
 /* md5.c - MD5 as RFC 1321 describes it. */
 #include "vm/md5.h"
+#include "vm/slice.h"
 
 #include <string.h>
+
+/* Blocks until time is looked at, and what one takes. */
+#define PACE_BLOCKS 512
+#define BLOCK_NS 150
 
 /* floor(2^32 * abs(sin(i + 1))), RFC 1321 section 3.4. */
 static const uint32_t sines[64] = {
@@ -84,8 +89,11 @@ void md5_update(struct md5 *m, const void *data, size_t n)
             return;
         md5_block(m, m->block);
     }
-    for (; n >= 64; p += 64, n -= 64)
+    for (size_t k = 1; n >= 64; p += 64, n -= 64, k++) {
         md5_block(m, p);
+        if (k % PACE_BLOCKS == 0)
+            slice(PACE_BLOCKS * BLOCK_NS);
+    }
     if (n)
         memcpy(m->block, p, n);
 }

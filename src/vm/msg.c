@@ -10,6 +10,7 @@
 #include "vm/proc.h"
 #include "vm/sched.h"
 #include "vm/seqtrace.h"
+#include "vm/slice.h"
 #include "vm/timer.h"
 #include "vm/trace.h"
 
@@ -24,6 +25,8 @@
  * hundreds of them out before the receiver runs, and all of them are cold.
  */
 #define WORDS_PER_RED 16
+
+#define MSG_FREE_NS 30
 
 /* OTP's longest timeout, in milliseconds. */
 #define TIMEOUT_MAX UINT32_MAX
@@ -41,6 +44,7 @@ void msgq_clear(struct msgq *q)
         next = m->next;
         mbuf_free(m->frag);
         vm_free(m);
+        slice(MSG_FREE_NS);
     }
     vm_free(q->marks);
     msgq_init(q);
@@ -107,7 +111,7 @@ void msg_send_token(struct proc *from, struct proc *to, term by, term message)
 static bool on_heap(const struct proc *to, size_t words)
 {
     return words <= heap_free_words(&to->heap) && to->msgq.length < ON_HEAP_MAX_QUEUE &&
-           !(to->flags & PF_OFF_HEAP_MSGS) && to->state != PROC_EXITING;
+           !(to->flags & PF_OFF_HEAP_MSGS) && to->state != PROC_EXITING && !to->stack;
 }
 
 void msg_build_begin(struct msg_build *b, struct proc *to, size_t words)

@@ -16,7 +16,13 @@
 #include "vm/map.h"
 #include "vm/module.h"
 #include "vm/node.h"
+#include "vm/slice.h"
 #include "vm/wstack.h"
+
+/* Steps of a loop until time is looked at. */
+#define PACE 1024
+/* Words of one tuple that are compared at once. */
+#define RANGE_WORDS ((size_t)64 << 10)
 
 int64_t list_length(term t)
 {
@@ -24,9 +30,10 @@ int64_t list_length(term t)
     int64_t n = 0;
 
     if (term_is_cons(t)) {
-        do
-            n++;
-        while (list_next(&t, &w));
+        do {
+            if (unlikely(++n % PACE == 0))
+                slice(PACE * 2);
+        } while (list_next(&t, &w));
     }
     return term_is_nil(t) ? n : -1;
 }
@@ -252,6 +259,7 @@ bool term_eq_slow(term a, term b)
     struct range r = {&a, &b, &a + 1}, rest = {NULL, NULL, NULL};
     term *top;
     bool equal = false;
+    unsigned steps = 0;
 
     wstack_init(&todo);
     top = wstack_top(&todo);
@@ -259,6 +267,8 @@ bool term_eq_slow(term a, term b)
         term s, t, header;
         size_t first = 1;
 
+        if (unlikely(++steps % PACE == 0))
+            slice(PACE * 5);
         while (*r.x == *r.y) {
             r.y++;
             if (++r.x == r.end)
@@ -303,6 +313,13 @@ bool term_eq_slow(term a, term b)
         r.x = boxed_ptr(s) + first;
         r.y = boxed_ptr(t) + first;
         r.end = boxed_ptr(s) + 1 + header_words(header);
+    large:
+        if (unlikely((size_t)(r.end - r.x) > RANGE_WORDS)) {
+            top = push_range(&todo, top, rest);
+            rest = (struct range){r.x + RANGE_WORDS, r.y + RANGE_WORDS, r.end};
+            r.end = r.x + RANGE_WORDS;
+            slice(RANGE_WORDS);
+        }
         if (r.x < r.end)
             continue;
     next:
@@ -315,6 +332,8 @@ bool term_eq_slow(term a, term b)
         rest.x = (const term *)(uintptr_t)top[0];
         rest.y = (const term *)(uintptr_t)top[1];
         rest.end = (const term *)(uintptr_t)top[2];
+        if (unlikely((size_t)(r.end - r.x) > RANGE_WORDS))
+            goto large;
     }
     wstack_fini(&todo);
     return equal;
@@ -500,10 +519,13 @@ static int compare(term a, term b, bool exact)
     struct wstack todo;
     const term *x, *y;
     size_t n;
+    unsigned steps = 0;
     int r;
 
     wstack_init(&todo);
 again:
+    if (unlikely(++steps % PACE == 0))
+        slice(PACE * 10);
     r = 0;
     if (a == b)
         goto answered;
@@ -602,6 +624,8 @@ again:
         while (x[0] == y[0] && term_is_cons(x[1]) && term_is_cons(y[1])) {
             if (x[1] == y[1])
                 goto answered;
+            if (unlikely(++steps % PACE == 0))
+                slice(PACE * 3);
             x = cons_ptr(x[1]);
             y = cons_ptr(y[1]);
         }
@@ -624,6 +648,8 @@ array:
         x++;
         y++;
         n--;
+        if (unlikely(n % RANGE_WORDS == 0))
+            slice(RANGE_WORDS);
     }
     if (n > 0 && !decide(*x, *y, &r)) {
         if (n > 1)

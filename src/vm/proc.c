@@ -19,6 +19,7 @@
 #include "vm/roots.h"
 #include "vm/sched.h"
 #include "vm/seqtrace.h"
+#include "vm/slice.h"
 #include "vm/timer.h"
 
 #include "bif/info.h"
@@ -315,7 +316,16 @@ void proc_exit_signal(struct proc *to, term from, term reason, bool from_link)
     }
     if (reason == am_normal && to->id != from)
         return;
-    to->exit_reason = kill ? am_killed : term_copy_to(to, reason);
+    if (to->stack) {
+        struct mbuf *frag = mbuf_new(term_size(reason));
+        struct dest d = {frag->words, &frag->off};
+
+        to->late_reason = kill ? am_killed : term_copy(&d, reason);
+        frag->used = d.htop - frag->words;
+        to->late = frag;
+    } else {
+        to->exit_reason = kill ? am_killed : term_copy_to(to, reason);
+    }
     to->flags |= PF_KILLED;
     /* Who is more urgent than it need not wait for its end. */
     if (vm.sched->p && to->state == PROC_WAITING && vm.sched->p->prio < to->prio)
@@ -356,12 +366,15 @@ static void proc_free(struct proc *p)
     assert(!p->links && !p->timers);
     vm.info->ended_reductions += p->reductions;
     pdict_clear(p);
-    msgq_clear(&p->msgq);
+    {
+        SLICED(p, NULL);
+        msgq_clear(&p->msgq);
+        heap_fini(&p->heap);
+    }
     if (p->timer) {
         timer_cancel(p->timer);
         vm_free(p->timer);
     }
-    heap_fini(&p->heap);
     if (p->arg != p->arg_def)
         vm_free(p->arg);
     vm_free(p->exit_work);

@@ -127,6 +127,9 @@ struct proc {
     uint32_t save_calls, monitor_nodes, bound;  /* process_flag/2's, only kept */
     void (*on_exit)(struct proc *p);
     const struct export *current;   /* the BIF that gave up its slice, or NULL */
+    struct stack *stack;            /* put aside in the middle of C: vm/slice.h */
+    struct mbuf *late;              /* a signal's reason that came meanwhile */
+    term late_reason;
 };
 
 /* The process of a pid of this node, NULL if there is none or it is exiting. */

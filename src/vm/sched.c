@@ -17,6 +17,7 @@
 #include "vm/heaplimit.h"
 #include "vm/log.h"
 #include "vm/profile.h"
+#include "vm/slice.h"
 #include "vm/sysmon.h"
 #include "vm/timer.h"
 #include "vm/trace.h"
@@ -34,6 +35,7 @@ void sched_init(void)
     for (int i = 0; i < PRIOS; i++)
         s->runq[i].last = &s->runq[i].first;
     vm.sched = s;
+    slice_init(s);
 }
 
 static void append(struct runq *q, struct proc *p)
@@ -66,6 +68,37 @@ static struct proc *dequeue(struct runq *q)
         q->last = &q->first;
     q->length--;
     return p;
+}
+
+/* Take p out of q, if it is there. */
+static bool unlink_proc(struct runq *q, struct proc *p)
+{
+    struct proc **at = &q->first;
+
+    while (*at && *at != p)
+        at = &(*at)->run_next;
+    if (!*at)
+        return false;
+    *at = p->run_next;
+    if (!*at)
+        q->last = at;
+    q->length--;
+    return true;
+}
+
+void sched_dequeue(struct proc *p)
+{
+    for (int i = 0; i < PRIOS; i++)
+        if (unlink_proc(&vm.sched->runq[i], p))
+            return;
+}
+
+void sched_hurry(struct proc *p, enum proc_prio prio)
+{
+    if (prio >= p->prio)
+        return;
+    sched_dequeue(p);
+    append(&vm.sched->runq[prio], p);
 }
 
 static struct proc *next_proc(struct sched *s)
@@ -105,19 +138,22 @@ static int32_t run_exit(struct proc *p)
 /* p called hibernate/3, with nothing in its queue or it goes on at once. */
 static void hibernate(struct proc *p)
 {
-    int err;
+    int err = 0;
 
     msg_rewind(p);
     p->exc.kind = EXC_NONE;
-    if (p->msgq.first) {
-        p->flags &= ~(uint32_t)PF_HIBERNATED;
-        sched_enqueue(p);
-        return;
-    }
-    p->state = PROC_WAITING;
-    if ((err = gc_hibernate(p)) < 0) {
+    if (!p->msgq.first)
+        err = gc_hibernate(p);
+    if (err < 0) {
         heap_refused(p, err);
         proc_exit_signal(p, p->id, am_kill, false);
+    }
+    /* Much may have come while a large heap was collected. */
+    if (p->msgq.first || p->flags & PF_KILLED) {
+        p->flags &= ~(uint32_t)PF_HIBERNATED;
+        sched_enqueue(p);
+    } else {
+        p->state = PROC_WAITING;
     }
 }
 
@@ -132,12 +168,53 @@ static void trace_switch(struct proc *p, bool in)
         trace_running(p, in ? am_in : am_out);
 }
 
+/* p's slice begins. */
+static void slice_started(struct sched *s, struct proc *p)
+{
+    s->slice = profile_is_on() ? profile_slice(vm.slice_reds) : vm.slice_reds;
+    p->reds_left = s->slice;
+    s->context_switches++;
+    if (unlikely(p->traced != NULL) && p->state != PROC_EXITING)
+        trace_switch(p, true);
+    s->began_ns = unlikely(vm.sysmon->long_schedule_ms) ? os_mono_ns() : 0;
+}
+
+/* It is over. */
+static void slice_ended(struct sched *s, struct proc *p, bool goes_on)
+{
+    if (unlikely(s->began_ns))
+        sysmon_ran(p, s->began, s->began_ns);
+    if (unlikely(p->traced != NULL) && goes_on && p->state != PROC_EXITING)
+        trace_switch(p, false);
+}
+
+void sched_put_aside(struct sched *s, struct proc *p)
+{
+    /* What it counts is its share of time, which is used up. */
+    p->reductions += (uint32_t)s->slice;
+    s->reds += s->slice;
+    s->slices++;
+    if (profile_is_on())
+        profile_look(p, false);
+    slice_ended(s, p, true);
+    sched_enqueue(p);
+}
+
+void sched_take_back(struct sched *s, struct proc *p)
+{
+    slice_started(s, p);
+}
+
 /* A slice of p. Returns the reductions it cost; p may be gone. */
 static int32_t run(struct sched *s, struct proc *p)
 {
     enum run_end end;
-    int32_t spent, slice;
+    int32_t spent;
 
+    if (unlikely(p->stack != NULL)) {
+        slice_resume(p);
+        return 0;
+    }
     if (p->state == PROC_EXITING || (p->flags & PF_KILLED)) {
         if (unlikely(p->trace & TF_EXITING)) {
             p->state = PROC_EXITING;
@@ -152,24 +229,16 @@ static int32_t run(struct sched *s, struct proc *p)
     }
     p->state = PROC_RUNNING;
     p->flags &= ~(uint32_t)PF_HIBERNATED;
-    slice = profile_is_on() ? profile_slice(vm.slice_reds) : vm.slice_reds;
-    p->reds_left = slice;
-    s->context_switches++;
-    if (unlikely(p->traced != NULL))
-        trace_switch(p, true);
+    slice_started(s, p);
     p->current = NULL;
-    code_ptr in = p->pc;
-    uint64_t began_ns = unlikely(vm.sysmon->long_schedule_ms) ? os_mono_ns() : 0;
+    s->began = p->pc;
     end = code_run(s, p);
     s->p = NULL;
     if (profile_is_on())
         profile_look(p, end != RUN_EXIT);
-    if (unlikely(began_ns))
-        sysmon_ran(p, in, began_ns);
-    spent = slice - p->reds_left;
+    spent = s->slice - p->reds_left;
     p->reductions += spent > 0 ? (uint32_t)spent : 0;
-    if (unlikely(p->traced != NULL) && (end != RUN_EXIT || p->flags & PF_HIBERNATED))
-        trace_switch(p, false);
+    slice_ended(s, p, end != RUN_EXIT || p->flags & PF_HIBERNATED);
 
     switch (end) {
     case RUN_YIELD:
@@ -227,21 +296,22 @@ static void take_signals(void)
     }
 }
 
-int sched_run(void)
+void sched_loop(struct sched *s)
 {
-    struct sched *s = vm.sched;
-    int64_t reds = 0;
-    unsigned slices = 0, looks = 0;
-
-    while (!s->halt && !s->pause) {
+    for (;;) {
         struct proc *p;
 
-        if (reds >= LOOK_REDS || slices >= LOOK_SLICES) {
-            reds = 0;
-            slices = 0;
+        if (unlikely(s->halt || s->pause)) {
+            if (slice_unwind(s))
+                return;
+            continue;
+        }
+        if (s->reds >= LOOK_REDS || s->slices >= LOOK_SLICES) {
+            s->reds = 0;
+            s->slices = 0;
             timer_run(os_mono_ns());
-            if (++looks >= LOOKS_PER_WAIT) {
-                looks = 0;
+            if (++s->looks >= LOOKS_PER_WAIT) {
+                s->looks = 0;
                 os_wait(0);
                 take_signals();
                 nif_deliver();
@@ -249,17 +319,27 @@ int sched_run(void)
         }
         p = next_proc(s);
         if (p) {
-            reds += run(s, p);
-            slices++;
+            s->reds += run(s, p);
+            s->slices++;
             continue;
         }
         os_wait(timer_next_ns());
         take_signals();
         nif_deliver();
         timer_run(os_mono_ns());
-        reds = 0;
-        slices = looks = 0;
+        s->reds = 0;
+        s->slices = s->looks = 0;
     }
+}
+
+int sched_run(void)
+{
+    struct sched *s = vm.sched;
+
+    s->thread = pthread_self();
+    s->reds = 0;
+    s->slices = s->looks = 0;
+    sched_loop(s);
     if (s->pause)
         return 0;
     port_flush();

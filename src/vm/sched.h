@@ -6,6 +6,8 @@
 
 #include "vm/proc.h"
 
+#include <pthread.h>
+
 #define X_REGS 1024
 #define FLOAT_REGS 1024
 #define SLICE_REDS 4000
@@ -34,11 +36,25 @@ struct sched {
     enum run_end end;           /* why a process gave the scheduler back */
     int64_t reds_kept;          /* taken from FCALLS to make an entry look */
     code_ptr stress_done;       /* stress builds: collected for this one */
+    struct proc *sliced;        /* may be put aside now (vm/slice.h), or NULL */
+    struct export *sliced_in;   /* what it is seen in then */
+    bool settle;                /* it has been put aside since it may be */
+    term x[X_REGS];
+    double fr[FLOAT_REGS];
+
+    /* What is before this belongs to p, and is kept for it while it is put aside. */
     term *scratch;              /* operands gathered by an instruction */
     size_t scratch_size;        /* words; the loader grows it */
     struct bs_build *build;     /* the binary being built (vm/bitsyntax.h) */
-    term x[X_REGS];
-    double fr[FLOAT_REGS];
+
+    uint32_t unsliced;          /* > 0: nobody may be put aside */
+    int64_t work_left;          /* of this slice's share, ns: slice() */
+    pthread_t thread;           /* the scheduler's */
+    struct stack *stack, *base; /* the C stack in use; sched_run()'s own */
+    struct stack *left;         /* the one in use before */
+    struct stack *aside;        /* those whose owners are put aside */
+    struct stack *idle;         /* the rest, and how many of those have memory */
+    size_t nidle;
 
     struct runq {
         struct proc *first, **last;
@@ -48,6 +64,13 @@ struct sched {
     bool pause;                 /* the same, to be called again */
     int halt_status;
     uint64_t context_switches;
+    /* Since the world had its turn: sched.c. */
+    int64_t reds;
+    unsigned slices, looks;
+    /* Of the slice that runs: its reductions, and when and where it began. */
+    int32_t slice;
+    code_ptr began;
+    uint64_t began_ns;          /* 0: nobody wants to know */
 };
 
 void sched_init(void);
@@ -57,6 +80,15 @@ void sched_enqueue(struct proc *p);
 int sched_run(void);
 /* erlang:halt/2, after flushing. */
 void sched_halt(int status);
+
+/* For slice.c. Run processes; returns once slice_unwind() says so. */
+void sched_loop(struct sched *s);
+/* p's slice ends in the middle of its work, and goes on there later. */
+void sched_put_aside(struct sched *s, struct proc *p);
+void sched_take_back(struct sched *s, struct proc *p);
+/* p, which is in a run queue, leaves it; or is as urgent as prio this time. */
+void sched_dequeue(struct proc *p);
+void sched_hurry(struct proc *p, enum proc_prio prio);
 
 /*
  * Run p from p->pc until it gives the scheduler back (op/code.c). x registers

@@ -9,6 +9,7 @@
 #include "vm/vm.h"
 
 #include "os/os.h"
+#include "vm/slice.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -100,8 +101,8 @@ static void *block_move(struct block *b, size_t bytes)
 
     if (!p)
         return NULL;
-    memcpy(p, b + 1, bytes < b->bytes ? bytes : b->bytes);
-    block_free(b);
+    slice_copy(p, b + 1, bytes < b->bytes ? bytes : b->bytes);
+    slice_free(b + 1);
     return p;
 }
 
@@ -156,6 +157,11 @@ void *vm_try_alloc_in(enum alloc_kind kind, size_t bytes, const char *caller)
     return answer(block_try(kind, bytes, false), vm.try_least, kind, bytes, caller);
 }
 
+void *vm_try_zalloc_in(enum alloc_kind kind, size_t bytes, const char *caller)
+{
+    return answer(block_try(kind, bytes, true), vm.try_least, kind, bytes, caller);
+}
+
 void *vm_realloc_in(void *p, size_t bytes, const char *caller)
 {
     enum alloc_kind kind = kind_of(p);
@@ -174,6 +180,11 @@ void vm_free(void *p)
 {
     if (p)
         block_free((struct block *)p - 1);
+}
+
+size_t vm_block_bytes(const void *p)
+{
+    return ((const struct block *)p - 1)->bytes;
 }
 
 size_t vm_allocated(enum alloc_kind kind)

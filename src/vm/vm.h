@@ -36,13 +36,16 @@ enum alloc_kind {
 #define vm_zalloc(kind, bytes) vm_zalloc_in(kind, bytes, __func__)  /* zeroed */
 #define vm_realloc(p, bytes) vm_realloc_in(p, bytes, __func__)
 #define vm_try_alloc(kind, bytes) vm_try_alloc_in(kind, bytes, __func__)
+#define vm_try_zalloc(kind, bytes) vm_try_zalloc_in(kind, bytes, __func__)
 #define vm_try_realloc(p, bytes) vm_try_realloc_in(p, bytes, __func__)
 void *vm_alloc_in(enum alloc_kind kind, size_t bytes, const char *caller);
 void *vm_zalloc_in(enum alloc_kind kind, size_t bytes, const char *caller);
 void *vm_realloc_in(void *p, size_t bytes, const char *caller);
 void *vm_try_alloc_in(enum alloc_kind kind, size_t bytes, const char *caller);
+void *vm_try_zalloc_in(enum alloc_kind kind, size_t bytes, const char *caller);
 void *vm_try_realloc_in(void *p, size_t bytes, const char *caller);
 void vm_free(void *p);                                  /* NULL is fine */
+size_t vm_block_bytes(const void *p);                   /* as it was asked for */
 size_t vm_allocated(enum alloc_kind kind);              /* bytes */
 
 /* End the VM: a broken promise of ours (134). One line, then a crash report. */

@@ -126,6 +126,15 @@ bool os_cpu_has(const char *level)
 void *os_large(size_t bytes) { return malloc(bytes); }
 void os_large_free(void *p, size_t bytes) { free(p); }
 
+void os_discard(void *p, size_t bytes)
+{
+    uintptr_t from = ((uintptr_t)p + 4095) & ~(uintptr_t)4095;
+    uintptr_t to = ((uintptr_t)p + bytes) & ~(uintptr_t)4095;
+
+    if (from < to)
+        madvise((void *)from, to - from, MADV_DONTNEED);
+}
+
 size_t os_pages_in_use(void)
 {
     return __atomic_load_n(&pages_in_use, __ATOMIC_RELAXED);

@@ -1,0 +1,191 @@
+%% How late a ticking process is while another does one long thing.
+%%
+%% The ticker, at priority max, wants to wake every millisecond; what it is late
+%% by, at worst, is how long the scheduler was held, or the machine did something
+%% else: so the processor time between two ticks is told too. Inputs are prepared
+%% by the process that then works on them, and take Bytes each, about. Prints a
+%% line for each operation: name, worst lateness, most processor time between two
+%% ticks, how long it took, in microseconds. Run by bench/late.py.
+-module(late).
+-export([run/1]).
+
+run([Mb | Only]) ->
+    Bytes = list_to_integer(Mb) bsl 20,
+    [measure(Name, Prepare, Work)
+     || {Name, Prepare, Work} <- operations(Bytes),
+        Only =:= [] orelse lists:member(atom_to_list(Name), Only)],
+    halt(0).
+
+%% Prepare() gives what Work gets. The operation ends with Work, or with the
+%% process that was made for it: then it is how that ends that is measured.
+measure(Name, Prepare, Work) ->
+    Me = self(),
+    Ticker = spawn_opt(fun() -> ticks(Me) end, [link, {priority, max}]),
+    {Worker, Ref} = spawn_monitor(fun() -> work(Me, Prepare, Work) end),
+    receive {Worker, ready} -> ok end,
+    erlang:garbage_collect(),
+    Ticker ! {self(), start},
+    receive {Ticker, started} -> ok end,
+    Start = now_us(),
+    Worker ! go,
+    receive {'DOWN', Ref, process, Worker, Why} -> ok end,
+    receive {late, From, To} -> {Begin, Stop} = {From, To}
+    after 0 -> {Begin, Stop} = {Start, now_us()}
+    end,
+    Ticker ! {self(), stop},
+    {Late, Held} = receive {Ticker, L} -> L end,
+    case Why of
+        ended -> ok;
+        _ -> io:format(standard_error, "~p: ~P~n", [Name, Why, 9])
+    end,
+    io:format("~s ~b ~b ~b~n", [Name, Late, Held, Stop - Begin]),
+    flush().
+
+flush() -> receive _ -> flush() after 0 -> ok end.
+
+now_us() -> erlang:monotonic_time(microsecond).
+
+work(Me, Prepare, Work) ->
+    Input = Prepare(),
+    Me ! {self(), ready},
+    receive go -> ok end,
+    _ = Work(Input),
+    exit(ended).
+
+ticks(Me) ->
+    receive {Me, start} -> ok end,
+    Me ! {self(), started},
+    Me ! {self(), tick(Me, now_us(), cpu_us(), 0, 0)}.
+
+tick(Me, Last, LastCpu, Worst, WorstCpu) ->
+    Done = receive {Me, stop} -> true after 1 -> false end,
+    Now = now_us(),
+    Cpu = cpu_us(),
+    %% A timer of one millisecond may well take two.
+    Late = max(Worst, Now - Last - 2000),
+    Held = max(WorstCpu, Cpu - LastCpu),
+    case Done of
+        true -> {Late, Held};
+        false -> tick(Me, Now, Cpu, Late, Held)
+    end.
+
+%% Of all threads, in whole milliseconds.
+cpu_us() -> element(1, statistics(runtime)) * 1000.
+
+%% 16 bytes a cell.
+ints(Bytes) -> lists:seq(1, Bytes div 16).
+%% A list of tuples of two: 16 + 24 bytes an element.
+pairs(Bytes) -> [{I, I} || I <- lists:seq(1, Bytes div 40)].
+bin(Bytes) -> binary:copy(<<"The quick brown fox jumps over the lazy dog 0123">>, Bytes div 48).
+latin(Bytes) -> binary:copy(<<228, "hnlichkeit">>, Bytes div 11).
+utf8(Bytes) -> binary:copy(<<"Ähnlich keit"/utf8>>, Bytes div 13).
+map(Bytes) -> maps:from_list([{I, I} || I <- lists:seq(1, Bytes div 30)]).
+table(Type, Bytes) ->
+    T = ets:new(t, [Type, public]),
+    fill(T, Bytes div 80),
+    T.
+fill(_, 0) -> ok;
+fill(T, N) -> ets:insert(T, {N, N}), fill(T, N - 1).
+iolist(Bytes) -> [<<"0123456789abcdef">> || _ <- lists:seq(1, Bytes div 32)].
+keep(Input) -> put(kept, Input), Input.
+
+operations(B) ->
+    Seq = fun() -> ints(B) end,
+    Pairs = fun() -> pairs(B) end,
+    Bin = fun() -> bin(B) end,
+    Map = fun() -> map(B) end,
+    None = fun() -> none end,
+    [{idle, None, fun(_) -> timer:sleep(100) end},
+     {gc_list, fun() -> keep(ints(B)) end, fun(_) -> erlang:garbage_collect() end},
+     {gc_tuples, fun() -> keep(pairs(B)) end, fun(_) -> erlang:garbage_collect() end},
+     {grow, None, fun(_) -> length(grow(B div 40, [])) end},
+     {gc_by_another, fun() -> other(fun() -> keep(pairs(B)) end) end,
+      fun(P) -> erlang:garbage_collect(P) end},
+     {exit_heap, fun() -> other(fun() -> keep(pairs(B)) end) end, fun kill/1},
+     {exit_mailbox, fun() -> mailbox(B div 200) end, fun kill/1},
+     {exit_binaries, fun() -> other(fun() -> keep([<<I:1024>> || I <- lists:seq(1, B div 200)]) end) end,
+      fun kill/1},
+     {ets_delete, fun() -> table(set, B) end, fun(T) -> ets:delete(T) end},
+     {ets_delete_ordered, fun() -> table(ordered_set, B) end, fun(T) -> ets:delete(T) end},
+     {ets_delete_all, fun() -> table(set, B) end, fun(T) -> ets:delete_all_objects(T) end},
+     {ets_owner_exit, fun() -> other(fun() -> table(set, B) end) end, fun kill/1},
+     {ets_insert_list, fun() -> {ets:new(t, []), pairs(B div 2)} end,
+      fun({T, L}) -> ets:insert(T, L) end},
+     {ets_tab2list, fun() -> table(set, B) end, fun ets:tab2list/1},
+     {ets_select, fun() -> table(set, B) end,
+      fun(T) -> ets:select(T, [{{'$1', -1}, [], ['$1']}]) end},
+     {maps_from_list, Pairs, fun maps:from_list/1},
+     {maps_from_keys, Seq, fun(L) -> maps:from_keys(L, x) end},
+     {maps_keys, Map, fun maps:keys/1},
+     {maps_values, Map, fun maps:values/1},
+     {maps_to_list, Map, fun maps:to_list/1},
+     {maps_merge, fun() -> {map(B div 2), maps:from_list([{-I, I} || I <- lists:seq(1, B div 60)])} end,
+      fun({A, C}) -> maps:merge(A, C) end},
+     {reverse, Seq, fun lists:reverse/1},
+     {member, Seq, fun(L) -> lists:member(x, L) end},
+     {keyfind, Pairs, fun(L) -> lists:keyfind(x, 1, L) end},
+     {append, Seq, fun(L) -> L ++ [1] end},
+     {subtract, fun() -> {ints(B div 2), ints(B div 2)} end, fun({A, C}) -> A -- C end},
+     {length, Seq, fun erlang:length/1},
+     {sort, fun() -> [erlang:phash2(I) || I <- ints(B div 8)] end, fun lists:sort/1},
+     {list_to_tuple, fun() -> ints(B div 2) end, fun list_to_tuple/1},
+     {tuple_to_list, fun() -> list_to_tuple(ints(B div 2)) end, fun tuple_to_list/1},
+     {equal, fun() -> {pairs(B div 2), pairs(B div 2)} end, fun({A, C}) -> A == C end},
+     {equal_exact, fun() -> {pairs(B div 2), pairs(B div 2)} end, fun({A, C}) -> A =:= C end},
+     {less, fun() -> {pairs(B div 2), pairs(B div 2)} end, fun({A, C}) -> A < C end},
+     {phash2, Pairs, fun erlang:phash2/1},
+     {phash2_binary, Bin, fun erlang:phash2/1},
+     {term_to_binary, Pairs, fun term_to_binary/1},
+     {term_to_binary_map, Map, fun term_to_binary/1},
+     {term_to_binary_zip, fun() -> pairs(B div 8) end, fun(L) -> term_to_binary(L, [compressed]) end},
+     {external_size, Pairs, fun erlang:external_size/1},
+     {binary_to_term, fun() -> term_to_binary(pairs(B)) end, fun binary_to_term/1},
+     {binary_to_term_zip, fun() -> term_to_binary(pairs(B div 8), [compressed]) end, fun binary_to_term/1},
+     {list_to_binary, fun() -> lists:duplicate(B div 16, 65) end, fun list_to_binary/1},
+     {iolist_to_binary, fun() -> iolist(B) end, fun iolist_to_binary/1},
+     {iolist_to_iovec, fun() -> iolist(B) end, fun erlang:iolist_to_iovec/1},
+     {iolist_size, fun() -> iolist(B) end, fun iolist_size/1},
+     {binary_to_list, fun() -> bin(B div 8) end, fun binary_to_list/1},
+     {binary_copy, Bin, fun(X) -> binary:copy(X, 2) end},
+     {binary_match, Bin, fun(X) -> binary:match(X, <<"zebra">>) end},
+     {binary_match_many, Bin, fun(X) -> binary:match(X, [<<"zebra">>, <<"lion">>]) end},
+     {binary_matches, fun() -> bin(B div 4) end, fun(X) -> binary:matches(X, <<"fox">>) end},
+     {binary_split, fun() -> bin(B div 4) end, fun(X) -> binary:split(X, <<" ">>, [global]) end},
+     {binary_replace, fun() -> bin(B div 4) end,
+      fun(X) -> binary:replace(X, <<"fox">>, <<"cat">>, [global]) end},
+     {binary_prefix, Bin, fun(X) -> binary:longest_common_prefix([X, X]) end},
+     {binary_equal, fun() -> {bin(B), bin(B)} end, fun({X, Y}) -> X == Y end},
+     {unicode_to_list, fun() -> utf8(B div 8) end, fun unicode:characters_to_list/1},
+     {unicode_to_binary, fun() -> utf8(B) end, fun unicode:characters_to_binary/1},
+     {unicode_from_latin1, fun() -> latin(B) end,
+      fun(X) -> unicode:characters_to_binary(X, latin1, utf8) end},
+     {unicode_from_list, fun() -> lists:duplicate(B div 16, 228) end,
+      fun unicode:characters_to_binary/1},
+     {re_run, Bin, fun(X) -> re:run(X, "zebra") end},
+     {re_run_unicode, fun() -> utf8(B) end, fun(X) -> re:run(X, "zebra", [unicode]) end},
+     {md5, Bin, fun erlang:md5/1},
+     {crc32, Bin, fun erlang:crc32/1},
+     {adler32, Bin, fun erlang:adler32/1},
+     %% The copy of one term is exempt: for comparison.
+     {copy_term, fun() -> {other(fun() -> ok end), pairs(B)} end, fun({P, L}) -> P ! L end}].
+
+grow(0, L) -> L;
+grow(N, L) -> grow(N - 1, [{N, N} | L]).
+
+%% A process that has done Prepare() and waits.
+other(Prepare) ->
+    Me = self(),
+    P = spawn(fun() -> X = Prepare(), Me ! {self(), done}, receive {never, X} -> ok end end),
+    receive {P, done} -> P end.
+
+mailbox(N) ->
+    P = spawn_opt(fun() -> receive never -> ok end end, [{message_queue_data, off_heap}]),
+    [P ! {I, [I, I, I, I]} || I <- lists:seq(1, N)],
+    P.
+
+kill(P) ->
+    Ref = monitor(process, P),
+    exit(P, kill),
+    receive {'DOWN', Ref, process, P, _} -> ok end,
+    %% Its memory is freed after that.
+    timer:sleep(300).
