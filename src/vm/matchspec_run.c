@@ -116,8 +116,11 @@ static term call_guard(struct ms_run *r, bif_fn f, term *args)
             scratch_grow(r, need);
             continue;
         }
-        if (t == THE_NON_VALUE)
+        if (t == THE_NON_VALUE) {
+            /* What it says lies on the scratch heap: no root may refer to it. */
             p->exc.kind = EXC_NONE;
+            p->exc.reason = p->exc.trace = p->exc.args = p->exc.cause = TERM_NIL;
+        }
         vm.sched->unsliced--;
         return t;
     }

@@ -10,6 +10,7 @@ main() ->
     logic(),
     bodies(),
     functions(),
+    failing_guards(),
     exact(),
     trace(),
     errors().
@@ -21,6 +22,20 @@ t(Subject, MS) ->
 h(Subject, Head) -> t(Subject, [{Head,[],['$$']}]).
 g(Guard) -> t({1,2.0,[a,b],<<"bin">>,#{k => v}}, [{{'$1','$2','$3','$4','$5'},[Guard],[yes]}]).
 b(Body) -> t({1,2.0,[a,b],<<"bin">>,#{k => v}}, [{{'$1','$2','$3','$4','$5'},[],[Body]}]).
+
+%% What a guard that failed says lies where nothing may refer to it afterwards:
+%% the memory is used again at once.
+failing_guards() ->
+    T = ets:new(t, []),
+    ets:insert(T, [{N, N} || N <- lists:seq(1, 10)]),
+    [begin
+        Long = lists:duplicate(Words, '$1'),
+        ?is([], ets:select(T, [{{'$1','_'},[{'==',{map_size,Long},3}],['$1']}])),
+        Filled = [binary:copy(<<1>>, N) || N <- lists:seq(500, 20000, 250)],
+        erlang:garbage_collect(),
+        ?is(79, length(Filled))
+     end || Words <- [20, 100, 300, 600, 1000]],
+    ets:delete(T).
 
 heads() ->
     ?is([], h({a,b}, {a,b})),
