@@ -6,6 +6,7 @@
  * directory of this machine goes in.
  */
 #define _GNU_SOURCE
+#include <ctype.h>
 #include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -40,6 +41,7 @@ static const char help[] =
 "      --run M F        call M:F() once the applications run\n"
 "      --shell          end in an Erlang shell on the console\n"
 "      --config FILE    a sys.config, for the applications' environment\n"
+"      --vm-args FILE   flags of erl, as in a vm.args: -mode embedded ...\n"
 "      --file PATH=FROM put the file or directory FROM into the image as PATH\n"
 "      --mem SIZE       memory of an instance when `run --mem` does not say (256M)\n"
 "      --plain          do not translate the modules ahead: smaller, slower to boot\n"
@@ -65,7 +67,7 @@ static const char licences[] =
 "The applications packed beside them are under licences of their own.\n";
 
 struct build {
-    const char *output, *eval, *config, *ling;
+    const char *output, *eval, *config, *vm_args, *ling;
     char *run_module, *run_function;
     char **extra_app, **file;
     size_t extra_apps, files;
@@ -405,6 +407,55 @@ static void add_text(struct image_header *h, const char *s)
     h->argc++;
 }
 
+/* The next word of erl's -args_file: # begins a comment, quotes and \ as in a shell. */
+static char *next_arg(const char **at, const char *end)
+{
+    struct buffer word = {0};
+    const char *s = *at;
+    char quote = 0;
+
+    while (s < end && (isspace((unsigned char)*s) || *s == '#')) {
+        if (*s == '#')
+            while (s < end && *s != '\n')
+                s++;
+        else
+            s++;
+    }
+    if (s == end)
+        return NULL;
+    for (; s < end && (quote || !isspace((unsigned char)*s)); s++) {
+        if (*s == quote)
+            quote = 0;
+        else if (!quote && (*s == '"' || *s == '\''))
+            quote = *s;
+        else if (*s == '\\' && quote != '\'' && s + 1 < end)
+            buffer_add(&word, ++s, 1);
+        else
+            buffer_add(&word, s, 1);
+    }
+    if (quote)
+        fail(EXIT_TOOL, "cannot take the flags: a quote is not closed");
+    buffer_add(&word, "", 1);
+    *at = s;
+    return (char *)word.p;
+}
+
+/* Those of init, and for applications. Flags of the emulator are the host's. */
+static void add_vm_args(struct image_header *h, const char *path)
+{
+    size_t n;
+    const char *text = (const char *)read_file(path, &n), *at = text;
+
+    if (memchr(text, 0, n))
+        fail(EXIT_TOOL, "cannot take the flags in %s: it is not text", path);
+    for (char *word; (word = next_arg(&at, text + n)); free(word)) {
+        if (*word == '+')
+            fail(EXIT_TOOL, "cannot take %s of %s: an instance has no flags of the emulator",
+                 word, path);
+        add_text(h, word);
+    }
+}
+
 static void fill_header(const struct build *b, struct image_header *h)
 {
     static const char *const fixed[] = {
@@ -421,6 +472,8 @@ static void fill_header(const struct build *b, struct image_header *h)
         add_text(h, "-config");
         add_text(h, ROOT "/sys");
     }
+    if (b->vm_args)
+        add_vm_args(h, b->vm_args);
     if (b->shell)
         h->flags |= IMAGE_SHELL;
     else
@@ -566,6 +619,7 @@ static void read_options(struct build *b, int argc, char **argv)
         {"output", required_argument, NULL, 'o'}, {"app", required_argument, NULL, 'a'},
         {"eval", required_argument, NULL, 'e'},   {"run", required_argument, NULL, 'r'},
         {"shell", no_argument, NULL, 's'},        {"config", required_argument, NULL, 'c'},
+        {"vm-args", required_argument, NULL, 'v'},
         {"file", required_argument, NULL, 'f'},   {"mem", required_argument, NULL, 'm'},
         {"ling", required_argument, NULL, 'l'},   {"quiet", no_argument, NULL, 'q'},
         {"plain", no_argument, NULL, 'p'},        {"help", no_argument, NULL, 'h'},
@@ -579,6 +633,7 @@ static void read_options(struct build *b, int argc, char **argv)
         case 'e': b->eval = optarg; break;
         case 's': b->shell = true; break;
         case 'c': b->config = optarg; break;
+        case 'v': b->vm_args = optarg; break;
         case 'l': b->ling = optarg; break;
         case 'q': b->quiet = true; break;
         case 'p': b->plain = true; break;

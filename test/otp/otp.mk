@@ -31,9 +31,10 @@ $(OTP_OUT)/stock/suites.tsv: | $(OTP_OUT)/ready
 
 # The language's suites in an image: those that need no other OS process.
 OTP_ON    ?= $(if $(wildcard /dev/kvm),kvm,process)
+OTP_APPS  := compiler syntax_tools crypto common_test os_mon runtime_tools
 OTP_DIRS  := ebin compiler_test emulator_test
 $(OTP_OUT)/suites.img: $(OTP_OUT)/ready bin/kindling bin/tender bin/ling.elf bin/kindling.beam
-	bin/kindling build -q --plain -o $@ --app compiler --app syntax_tools --app crypto \
+	bin/kindling build -q --plain --vm-args test/otp/image.args -o $@ $(addprefix --app ,$(OTP_APPS)) \
 	    $(foreach d,$(OTP_DIRS),--file /t/$(d)=$(OTP_OUT)/$(d)) --eval \
 	    'code:add_paths(["/t/" ++ D || D <- string:lexemes("$(OTP_DIRS)", " ")]), $(strip \
 	    ) mini_ct:run([list_to_atom(A) || A <- init:get_plain_arguments()]).'

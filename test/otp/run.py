@@ -22,12 +22,13 @@ def vm_once(a, suite, frm, left, log, work):
     d = suite.rsplit("/", 1)[0] if "/" in suite else "."
     if os.path.isdir(os.path.join(a.root, d + "_test")):
         d += "_test"
-    cmd = shlex.split(a.vm) + ["-noshell", "-pa", a.root + "/ebin", "-pa", os.path.join(a.root, d),
+    vm = shlex.split(a.vm)
+    cmd = vm + ["-noshell", "-pa", a.root + "/ebin", "-pa", os.path.join(a.root, d),
            "-s", "mini_ct", "run", suite, "root=" + a.root,
            "cap=%d" % a.cap, "suitecap=%d" % max(1, int(left)), "from=%d" % frm,
            "scale=%d" % a.scale, "fresh=1"]
     if "maybe" in suite or "erl_eval" in suite:
-        cmd[1:1] = ["-enable-feature", "maybe_expr"]
+        cmd[len(vm):len(vm)] = ["-enable-feature", "maybe_expr"]
     if not a.peers:
         cmd.append("nopeer=" + a.root + "/ebin/nopeer")
     if a.only:

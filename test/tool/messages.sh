@@ -105,6 +105,11 @@ build 125 'it describes other' in/cut
 build 125 'in/cut/ebin/cut.app: ' in/cut
 build 125 'the application no_such_app: it is not in' --app no_such_app in/fine
 build 125 'cannot read .*none.config' --config in/none.config in/fine
+build 125 'cannot read .*none.args' --vm-args in/none.args in/fine
+echo '-mode embedded +P 4000' > in/emulator.args
+build 125 'cannot take +P of in/emulator.args' --vm-args in/emulator.args in/fine
+echo "-kernel 'x" > in/quote.args
+build 125 'a quote is not closed' --vm-args in/quote.args in/fine
 build 125 '64Q for --mem' --mem 64Q in/fine
 build 125 'for --file' --file nowhere in/fine
 build 125 'it is not ling' --ling /bin/sh in/fine

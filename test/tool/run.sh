@@ -65,6 +65,16 @@ prints 'LICENCES\|Apache' "$kindling" info --licences good.img
 prints 'hello_app.beam' "$kindling" info --inputs good.img
 prints 'stdlib' "$kindling" info good.img
 
+# Flags of a vm.args
+printf '%s\n' '# flags' '-mode embedded -word "two words"' "-quoted 'it''s' \\# # rest" > vm.args
+cat > show.erl <<'EOF'
+io:format("~p ~p ~p~n", [init:get_argument(F) || F <- [mode, word, quoted]]), halt().
+EOF
+timeout 120 "$kindling" build -q -o args.img --vm-args vm.args --eval "$(cat show.erl)" "$hello" ||
+    bad "no image with a vm.args"
+prints '{ok,\[\["embedded"\]\]} {ok,\[\["two words"\]\]} {ok,\[\["its","#"\]\]}' \
+    "$kindling" run --on process args.img
+
 # Options
 refuses 125 'cannot run on moon' "$kindling" run --on moon good.img
 refuses 125 'cannot take lots for --mem' "$kindling" run --mem lots good.img
