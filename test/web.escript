@@ -19,22 +19,27 @@ main(Connections, [Command | Args0]) ->
            end,
     Server = open_port({spawn_executable, Path},
                        [{args, Args}, {line, 200}, exit_status, binary, stderr_to_stdout]),
-    Serving = serving(Server),
-    Port = case Published of none -> Serving; _ -> Published end,
-    put(failed, 0),
-    page(Port),
-    counter(Port),
-    echo(Port),
-    strangers(Port),
-    crowd(Port, Connections),
     {os_pid, Pid} = erlang:port_info(Server, os_pid),
-    check(alive, true, filelib:is_dir("/proc/" ++ integer_to_list(Pid))),
-    os:cmd("kill " ++ integer_to_list(Pid)),
+    put(failed, 0),
+    try
+        Serving = serving(Server),
+        ask(case Published of none -> Serving; _ -> Published end, Connections),
+        check(alive, true, filelib:is_dir("/proc/" ++ integer_to_list(Pid)))
+    after
+        os:cmd("kill " ++ integer_to_list(Pid))
+    end,
     receive {Server, {exit_status, _}} -> ok end,
     case get(failed) of
         0 -> io:format("web: ok~n");
         N -> io:format("web: ~b checks failed~n", [N]), halt(1)
     end.
+
+ask(Port, Connections) ->
+    page(Port),
+    counter(Port),
+    echo(Port),
+    strangers(Port),
+    crowd(Port, Connections).
 
 publish(Args) ->
     {ok, L} = gen_tcp:listen(0, [{ip, {127, 0, 0, 1}}]),
