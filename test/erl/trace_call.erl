@@ -237,9 +237,30 @@ loops() ->
     ?is(lists:seq(0, 5000), [N || {return_from, {?MODULE, sum, 2}, N} <- T]),
     set({?MODULE, sum, 2}, false, [local]).
 
-%% A breakpoint on every function of stdlib and every BIF: set, hit, taken off.
+%% A breakpoint on every function of stdlib and every BIF: set, hit, taken off. Not all
+%% can be called here, and what is loaded only for this is not.
 all_of_stdlib() ->
-    Mods = [M || {M, _} <- code:all_loaded(), in_stdlib(M)] ++ [erlang, erts_internal, maps, lists],
+    Loaded = [M || {M, _} <- code:all_loaded(), in_stdlib(M)] ++ [erlang, erts_internal, maps, lists],
+    {ok, Stdlib} = application:get_key(stdlib, modules),
+    every_function([M || M <- Stdlib, {module, M} =:= code:ensure_loaded(M)] ++
+                       [erlang, erts_internal, maps, lists, ets, binary, math, re, unicode]),
+    hits(Loaded).
+
+every_function(Mods0) ->
+    Mods = lists:usort(Mods0),
+    MFAs = lists:usort([{M, F, A} || M <- Mods, {F, A} <- M:module_info(exports)]),
+    ?is(true, length(MFAs) > 2000),
+    Before = sums(Mods),
+    [1 = set(MFA, true, [local]) || MFA <- MFAs],
+    ?is([], [MFA || MFA <- MFAs, erlang:trace_info(MFA, traced) =/= {traced, local}]),
+    [1 = set(MFA, false, [local]) || MFA <- MFAs],
+    ?is([], Before -- sums(Mods)),
+    [1 = set(MFA, true, [global]) || MFA <- MFAs],
+    [1 = set(MFA, false, [global]) || MFA <- MFAs],
+    ?is([], [MFA || MFA <- MFAs, erlang:trace_info(MFA, all) =/= {all, false}]),
+    ?is([], Before -- sums(Mods)).
+
+hits(Mods) ->
     MFAs = lists:usort([{M, F, A} || M <- Mods, {F, A} <- M:module_info(exports), A > 0, safe(M, F, A)]),
     Before = sums(Mods),
     #{level := Level} = logger:get_primary_config(),
