@@ -242,6 +242,7 @@ write("t0.gen.c", "\n".join(t0) + "\n")
 # Native code. The name tells stencils.py which instance a function is. A move
 # from anywhere to memory and back is what the others fall back on.
 t1 = [made, '#include "op/t1.h"', ""]
+t1_rare = []
 entries = [made, "#define T1_ENTRY", '#include "op/t1.h"', ""]
 shared = [made, "#define T1_SHARED", '#include "op/t1.h"', ""]
 # Code that passes operands in the two argument registers that are left: bytes.
@@ -279,8 +280,10 @@ for op in ops:
         body, words = instance(op, kinds, T1)
         if "shared" in op.flags:
             body = share(op)
-        t1.append(f"PRESERVE_NONE long st_{ops.index(op)}_{pack(kinds):x}_"
+        # What modules mostly want lies together.
+        part = t1 if kinds in op.frequent or not op.places else t1_rare
+        part.append(f"PRESERVE_NONE long st_{ops.index(op)}_{pack(kinds):x}_"
                   f"{words}_{op.name}_{kinds or 'N'}(PARAMS)\n{{\n{body}}}\n")
-write("t1.gen.c", "\n".join(t1) + "\n")
+write("t1.gen.c", "\n".join(t1 + t1_rare) + "\n")
 write("t1_entry.gen.c", "\n".join(entries) + "\n")
 write("t1_shared.gen.c", "\n".join(shared) + "\n")
