@@ -39,11 +39,13 @@ $(OTP_OUT)/suites.img: $(OTP_OUT)/ready bin/kindling bin/tender bin/ling.elf bin
 	    'code:add_paths(["/t/" ++ D || D <- string:lexemes("$(OTP_DIRS)", " ")]), $(strip \
 	    ) mini_ct:run([list_to_atom(A) || A <- init:get_plain_arguments()]).'
 
-## otp-image   the language suites of OTP in an image (OTP_ON=kvm, qemu or process)
+## otp-image   the language suites of OTP in an image (OTP_ON=kvm, qemu or process);
+##             writes doc/conformance-image.md
 otp-image: kindling $(OTP_OUT)/suites.img
 	@rm -rf $(OTP_OUT)/image
 	$(OTP_RUN) --out $(OTP_OUT)/image --vm "$(abspath test/otp/image.sh) $(OTP_ON) $(abspath $(OTP_OUT)/suites.img)" \
 	    --level L2
+	test/otp/report.py image $(OTP_OUT)/image > doc/conformance-image.md
 .PHONY: otp-image
 
 check-otp: $(LING) $(OTP_OUT)/ready

@@ -4,6 +4,8 @@
 usage: report.py table STOCK LING     doc/conformance.md, on standard output
        report.py check LING [SUITE ...]   exit 1 if ling fails a case it should pass
        report.py not-on-stock STOCK   not_on_stock.txt, on standard output
+       report.py image IMAGE          doc/conformance-image.md, on standard output;
+                                      exit 1 if a case is lost without a reason
 
 STOCK and LING are directories that run.py wrote. Only cases that are ok on stock
 OTP count. `check` takes those from not_on_stock.txt and the known losses from
@@ -12,6 +14,7 @@ why.txt, so that it needs no stock run:
   why.txt            suite case: one line why ling does not pass it ("suite *"
                      for a suite)
   not_on_stock.txt   suite case: fails or skips on stock OTP as well
+  not_in_image.txt   suite case: what it needs that an instance has not
 """
 import collections, os, sys
 
@@ -111,6 +114,39 @@ def check(ling_dir, suites):
     return 1 if bad else 0
 
 
+def image(image_dir):
+    run, excused = cases(image_dir), notes("not_on_stock.txt")
+    needs = notes("not_in_image.txt")
+    rows, left_out, lost = [], [], []
+    for level, suite in levels():
+        counted = [k for k in run if k[0] == suite and (suite, k[2]) not in excused]
+        passed = 0
+        for k in counted:
+            status, reason = run[k]
+            if status == "ok":
+                passed += 1
+            elif (suite, k[2]) in needs:
+                left_out.append((suite, k[2], needs[suite, k[2]]))
+            else:
+                lost.append((suite, k[2], "%s %s" % (status, reason[:100])))
+        if counted:
+            rows.append((suite, passed, len(counted)))
+    passed, counted = (sum(r[i] for r in rows) for i in (1, 2))
+    print("# OTP's language suites in an image\n\nWritten by `make otp-image`; do not edit. "
+          "Level L2, in an instance; what is ok on stock\nOTP counts. %d cases need what an "
+          "instance has not. Of the others %d of %d passed.\n" % (
+              len(left_out), passed, counted - len(left_out)))
+    for title, table in ("Left out", left_out), ("Lost", lost):
+        print("## %s\n\n| suite | case | why |\n|---|---|---|" % title)
+        for row in table:
+            print("| %s | %s | %s |" % tuple(text.replace("|", "\\|") for text in row))
+        print()
+    print("## Suites\n\n| suite | passed | counted |\n|---|---|---|")
+    for row in rows:
+        print("| %s | %d | %d |" % row)
+    return 1 if lost else 0
+
+
 def not_on_stock(stock_dir):
     print("# Cases that fail or skip on stock OTP too (one scheduler, no second node).\n"
           "# Written by make otp.")
@@ -126,5 +162,7 @@ if __name__ == "__main__":
         sys.exit(check(sys.argv[2], sys.argv[3:]))
     elif sys.argv[1:2] == ["not-on-stock"]:
         not_on_stock(sys.argv[2])
+    elif sys.argv[1:2] == ["image"]:
+        sys.exit(image(sys.argv[2]))
     else:
         sys.exit(__doc__)
