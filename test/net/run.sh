@@ -195,6 +195,13 @@ except ConnectionResetError:
     equal "$on to the host" "all of it" "$(run through 10.78.0.2 "$(cat "$out/host_echo")" 1000000)"
     equal "$on nobody listens" "{error,econnrefused}" "$(run connect 10.78.0.2 "$(free_port)")"
     refused "$on port in use" "cannot publish $port:1: Address in use" -p "$port:1"
+    # It has nothing to do, and does nothing: ticks of CPU, of 300 that pass.
+    machine=$(pgrep -P "$("$kindling" ps | awk '$1 == "echo-qemu" { print $2 }')")
+    ticks() { awk '{ print $14 + $15 }' "/proc/$machine/stat"; }
+    before=$(ticks)
+    sleep 3
+    used=$(($(ticks) - before))
+    if [ "$used" -lt 30 ]; then good; else bad "$on idle takes $used ticks in 3 s"; fi
     matches "$on dump" "cannot dump echo-qemu: " "$("$kindling" dump echo-qemu 2>&1)"
     stop
     # QEMU asks the host's resolver, at port 53: in a network of our own.
