@@ -27,12 +27,12 @@ $(B_OUT)/bench_load.beam: bench/load/bench_load.erl
 bench-load: $(LING) $(B_OUT)/bench_load.beam
 	bench/load.py $(B_OUT)
 .PHONY: bench-load
-## bench-late  how late a ticking process is beside long work (LATE="--mb 64 gc_list")
+## bench-late  how late a ticking process is beside long work (LATE="--mb 64 --rounds 3")
 $(B_OUT)/late.beam: bench/late/late.erl
 	@mkdir -p $(@D)
 	$(Q)erlc -o $(@D) $<
 bench-late: $(LING) $(B_OUT)/late.beam
-	bench/late.py $(B_OUT) $(LATE)
+	bench/late.py $(LATE) $(B_OUT)
 .PHONY: bench-late
 ## flame       build/flame.svg: where examples/compile spends its time
 flame: $(LING) examples

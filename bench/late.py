@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Lateness of a ticking process beside long work: stock erl, then ling.
 
-late.py DIR [--mb N] [--ling PATH] [NAME...]    DIR holds late.beam
+late.py [--mb N] [--rounds N] [--ling PATH] [--no-stock] DIR [NAME...]
+DIR holds late.beam; of rounds the least counts.
 
 Each operation is run in a VM of its own, so that none suffers from what an
 earlier one left behind. Columns, milliseconds: worst lateness; most processor

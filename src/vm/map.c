@@ -15,10 +15,14 @@
 
 #include <stdlib.h>
 
-/* What it takes to hash a key, to move an entry, to enter one in the trie. */
+/*
+ * What it takes to hash a key, to move an entry to the next place or to any, to
+ * enter one in the trie.
+ */
 #define HASH_NS 20
 #define MOVE_NS 10
-#define BUILD_NS 30
+#define SCATTER_NS 100
+#define BUILD_NS 60
 #define PUT_NS 300
 #define PACE 1024               /* entries looked at in a row */
 
@@ -337,7 +341,7 @@ static void sort_entries(struct entry *e, size_t n, unsigned salt)
     at = vm_zalloc(ALLOC_SYSTEM, (buckets + 1) * sizeof *at);
     for (size_t i = 0; i < n; i++) {
         at[(from[i].hash >> (64 - bits)) + 1]++;
-        slice(MOVE_NS);
+        slice(SCATTER_NS);
     }
     for (size_t i = 1; i <= buckets; i++) {
         at[i] += at[i - 1];
@@ -345,7 +349,7 @@ static void sort_entries(struct entry *e, size_t n, unsigned salt)
     }
     for (size_t i = 0; i < n; i++) {
         e[at[from[i].hash >> (64 - bits)]++] = from[i];
-        slice(2 * MOVE_NS);
+        slice(SCATTER_NS);
     }
     slice_free(from);
     /* at[i] is where bucket i ends now. */

@@ -192,8 +192,8 @@ void sched_put_aside(struct sched *s, struct proc *p)
 {
     /* What it counts is its share of time, which is used up. */
     p->reductions += (uint32_t)s->slice;
-    s->reds += s->slice;
-    s->slices++;
+    /* Who waits for the clock need not wait for another slice. */
+    s->reds += LOOK_REDS;
     if (profile_is_on())
         profile_look(p, false);
     slice_ended(s, p, true);

@@ -23,8 +23,8 @@
 #define SANITIZED 0
 #endif
 
-/* About a millisecond. */
-#define SLICE_NS ((int64_t)1 << 20)
+/* About half a millisecond. */
+#define SLICE_NS ((int64_t)1 << 19)
 /* NIFs run on it too. The lowest page is never there: who needs more ends. */
 #define STACK_BYTES ((size_t)512 << 10)
 #define GUARD_BYTES ((size_t)4096)
@@ -32,9 +32,9 @@
 #define STACKS_KEPT 4
 /* Bytes copied, and given back to the system, at once. */
 #define COPY_BYTES ((size_t)128 << 10)
-#define COPY_BYTES_PER_NS 8
+#define COPY_BYTES_PER_NS 1     /* to pages that are new: most of it is theirs */
 #define FREE_BYTES ((size_t)2 << 20)
-#define FREE_BYTES_PER_NS 16
+#define FREE_BYTES_PER_NS 8
 
 struct stack {
     void *sp;                   /* while not in use */
