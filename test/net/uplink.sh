@@ -41,6 +41,7 @@ while [ -z "$address" ]; do
     sleep 0.05
     address=$("$kindling" logs one | sed -n 's/^\(10[0-9.]*\) .*/\1/p')
 done
+rm -f "$out/echo_port"
 python3 "$here/echo.py" 0.0.0.0 > "$out/echo_port" &
 echo=$!
 while [ ! -s "$out/echo_port" ]; do sleep 0.05; done
