@@ -44,7 +44,7 @@ void refbin_put(struct refbin *b)
     if (b->free)
         b->free(b);
     else
-        vm_free(b);
+        slice_free(b);
 }
 
 void resource_get(struct resource *r)
