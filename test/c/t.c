@@ -7,6 +7,7 @@
 #include "vm/map.h"
 #include "vm/module.h"
 #include "vm/node.h"
+#include "vm/sched.h"
 #include "vm/sysmon.h"
 
 #include <stdlib.h>
@@ -29,6 +30,7 @@ void t_vm(void)
     done = true;
     atom_init();
     literal_init();
+    sched_init();               /* work says to it how much it has done */
     sysmon_init();
 }
 
