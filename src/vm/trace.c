@@ -575,8 +575,8 @@ term trace_where(struct proc *p, code_ptr pc, term mfa[4])
         e = p->current;
         f = NULL;
     }
-    /* A BIF goes on somewhere of our own: who called it. */
-    if (e && info_own_bif(e)) {
+    /* A BIF goes on somewhere of our own: who called it. OTP's re has one of this name. */
+    if (e && info_own_bif(e) && e->f != am_re_run_trap) {
         pc = (code_ptr)(uintptr_t)*p->heap.stop - 1;
         c = code_find(pc);
         f = c ? code_func(c, pc) : NULL;
