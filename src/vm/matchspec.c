@@ -158,7 +158,7 @@ static void error(struct compiler *c, const char *before, term t,
     if (t != THE_NON_VALUE)
         text_term(&text, t, 200);
     text_printf(&text, "%s", after);
-    struct ms_error *x = vm_alloc(ALLOC_ETS, sizeof *x + text.n);
+    struct ms_error *x = vm_alloc(ALLOC_SYSTEM, sizeof *x + text.n);
     x->next = NULL;
     x->n = text.n;
     memcpy(x->text, text.s, text.n);
@@ -725,22 +725,22 @@ struct ms *ms_compile(term spec, enum ms_flavor flavor, struct ms_errors *errors
     /* Heads that become tuples need no more words than the lists they were,
      * which take two words an element, and one. */
     size_t words = term_size_all(spec);
-    struct ms *ms = vm_zalloc(ALLOC_ETS, sizeof *ms);
+    struct ms *ms = vm_zalloc(ALLOC_SYSTEM, sizeof *ms);
     c.ms = ms;
     ms->res = (struct resource){.refc = 1, .free = ms_destroy, .type = &ms_destroy};
     ms->flavor = flavor;
     ms->trace = flavor != MS_TABLE;
     ms->nclauses = (size_t)n;
-    ms->heads = vm_alloc(ALLOC_ETS, ms->nclauses * sizeof *ms->heads);
-    ms->start = vm_alloc(ALLOC_ETS, ms->nclauses * sizeof *ms->start);
+    ms->heads = vm_alloc(ALLOC_SYSTEM, ms->nclauses * sizeof *ms->heads);
+    ms->start = vm_alloc(ALLOC_SYSTEM, ms->nclauses * sizeof *ms->start);
     size_t extra = ms->trace ? words + ms->nclauses : 0;
-    ms->block = vm_alloc(ALLOC_ETS, (words + extra + 1) * sizeof(term));
+    ms->block = vm_alloc(ALLOC_SYSTEM, (words + extra + 1) * sizeof(term));
     struct dest d = {.htop = ms->block, .off = &ms->off};
     ms->spec = term_copy_all(&d, spec);
 
     if (find_heads(&c, words)) {
         collect_variables(ms);
-        c.bound = vm_alloc(ALLOC_ETS, ms->nvars + 1);
+        c.bound = vm_alloc(ALLOC_SYSTEM, ms->nvars + 1);
         size_t i = 0;
         for (term l = ms->spec; term_is_cons(l); l = cons_tail(l), i++) {
             compile_clause(&c, i, cons_head(l));
