@@ -19,6 +19,31 @@
 #define OBJECTS_PER_RED 4
 #define OBJECT_NS 200           /* to make, insert or find one */
 
+/*
+ * Who changes much of a table has to finish first: it is seen before or after.
+ * The first that had to wait is next, or those that change it again and again
+ * would keep it out for ever. False: p is to wait.
+ */
+static bool has_turn(struct proc *p, struct ets_table *t)
+{
+    struct proc *next = t->next == THE_NON_VALUE ? NULL : proc_find(t->next);
+
+    if (next && (next->state != PROC_RUNNABLE || next->flags & PF_SUSPENDED))
+        next = NULL;
+    if (t->busy) {
+        if (!next)
+            t->next = p->id;
+        slice_wait(p, t->busy);
+        return false;
+    }
+    if (next) {
+        slice_wait(p, next);
+        return false;
+    }
+    t->next = THE_NON_VALUE;
+    return true;
+}
+
 struct ets_table *ets_access(struct proc *p, term id, enum ets_access what)
 {
     term cause;
@@ -28,11 +53,8 @@ struct ets_table *ets_access(struct proc *p, term id, enum ets_access what)
         bif_error_cause(p, am_badarg, cause);
         return NULL;
     }
-    /* Who changes much of it has to finish first: it is seen before or after. */
-    if (unlikely(t->busy != NULL)) {
-        slice_wait(p, t->busy);
+    if (unlikely(t->busy || t->next != THE_NON_VALUE) && !has_turn(p, t))
         return NULL;
-    }
     enum ets_protection least = what == ETS_WRITE ? ETS_PUBLIC : ETS_PROTECTED;
     struct ets_proc *e = p->ets;
     if (what != ETS_INFO && t->protection < least && t->owner != p->id

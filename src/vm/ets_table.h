@@ -95,6 +95,7 @@ struct ets_table {
     term tid_words[MAGIC_WORDS];
 
     struct proc *busy;              /* in the middle of changing it, or NULL */
+    term next;                      /* pid: whose turn is then, or THE_NON_VALUE */
     size_t fix_count;               /* fixes held, and running traversals */
     struct ets_fix *fixes;
     int64_t fix_time_ns;            /* when it was, as erlang:monotonic_time */

@@ -12,6 +12,7 @@ main() ->
     [dies(Prepare) || {_, Prepare, _} <- operations()],
     mailbox(),
     table_busy(),
+    turns(),
     delete_all(),
     hibernated(),
     priorities(),
@@ -181,6 +182,16 @@ table_busy() ->
          ?matches(R when R =:= true; element(1, element(2, R)) =:= badarg,
                   receive {'DOWN', Ref2, process, _, Why} -> Why end)
      end || Type <- [set, ordered_set, bag]].
+
+%% Those that fill a table again and again do not keep another out.
+turns() ->
+    T = ets:new(t, [public]),
+    L = [{I, I} || I <- lists:seq(1, 5 * n())],
+    Again = fun F() -> ets:insert(T, L), F() end,
+    Refs = [element(2, spawn_monitor(fun() -> catch Again() end)) || _ <- lists:seq(1, 4)],
+    receive after 20 -> ok end,
+    ?is(true, ets:delete(T)),
+    [receive {'DOWN', Ref, process, _, Why} -> ?is(normal, Why) end || Ref <- Refs].
 
 seen(T, Ref, Seen) ->
     S = {ets:member(T, 1), ets:member(T, n())},
