@@ -95,7 +95,12 @@ SOAK_SECONDS := 600
 soak: $(LING) $(T_BEAM)
 	erlc -o $(T_OUT) test/real/soak.erl
 	$(LING) -noshell -kernel logger_level none -pa $(T_OUT) -run soak run $(SOAK_SECONDS) 1
-.PHONY: check-real soak
+## soak-net    ten minutes of bad clients and lost frames: answers, and memory stays flat
+soak-net: kindling examples
+	bin/kindling build -q -o build/web.img --run web_app run $(EX)/web
+	bin/kindling bake --ready app -o build/web.baked.img build/web.img
+	test/net/soak.py $(SOAK_SECONDS) build/web.baked.img
+.PHONY: check-real soak soak-net
 ## check-long  tests that take an hour: all of stdlib on an emulated processor ...
 check-long: check stress check-real
 	test/bake/run.sh 10000
