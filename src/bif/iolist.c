@@ -58,7 +58,7 @@ BIF(erlang, iolist_size, 1)
     SLICED(p, EXP("erlang", "iolist_size", 1));
 
     size_t n;
-    int err = iolist_size(arg[0], &n);
+    int err = iolist_count(arg[0], &n);
 
     if (err)
         return bif_error(p, err == -EOVERFLOW ? am_system_limit : am_badarg);

@@ -351,7 +351,8 @@ static inline bool add_bytes(term t, size_t *n)
     }
 }
 
-int iolist_size(term t, size_t *bytes)
+/* most leaves room for one more binary of any size. */
+static int count_bytes(term t, size_t most, size_t *bytes)
 {
     struct wstack todo;
     size_t n = 0;
@@ -380,7 +381,7 @@ int iolist_size(term t, size_t *bytes)
             } else if (!add_bytes(head, &n)) {
                 goto invalid;
             }
-            if (n > BINARY_MAX_BITS / 8)
+            if (n > most)
                 goto overflow;
         }
         if (!term_is_nil(t) && !add_bytes(t, &n))
@@ -390,7 +391,7 @@ int iolist_size(term t, size_t *bytes)
         t = wstack_pop(&todo);
     }
     *bytes = n;
-    if (n <= BINARY_MAX_BITS / 8)
+    if (n <= most)
         goto out;
 overflow:
     err = -EOVERFLOW;
@@ -400,6 +401,16 @@ invalid:
 out:
     wstack_fini(&todo);
     return err;
+}
+
+int iolist_size(term t, size_t *bytes)
+{
+    return count_bytes(t, BINARY_MAX_BITS / 8, bytes);
+}
+
+int iolist_count(term t, size_t *bytes)
+{
+    return count_bytes(t, SIZE_MAX / 2, bytes);
 }
 
 static inline void copy_bytes(uint8_t *out, const uint8_t *from, size_t n)

@@ -194,9 +194,12 @@ void binary_bytes_end(struct binbytes *b);
 
 /*
  * Flatten an iolist. Returns 0, -EINVAL (not an iolist, or bits left over), or
- * -EOVERFLOW. No recursion; iolist_copy writes exactly iolist_size bytes.
+ * -EOVERFLOW: more than one binary holds. No recursion; iolist_copy writes exactly
+ * iolist_size bytes. iolist_count is for the number alone: parts may be shared, so
+ * that their sum is more than there is memory.
  */
 int iolist_size(term t, size_t *bytes);
+int iolist_count(term t, size_t *bytes);
 void iolist_copy(term t, uint8_t *out);
 
 /*
