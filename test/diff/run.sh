@@ -8,8 +8,8 @@
 set -eu
 dir=$1 seed=$2 count=$3
 shift 3
-batch=200
-record_cpu_seconds=600
+batch=50
+record_cpu_seconds=150
 status=0
 
 rm -f "$dir"/batch.*
@@ -20,7 +20,7 @@ while [ "$first" -le "$count" ]; do
     file=$dir/batch.$first
     skip=
     # ERL_CRASH_DUMP_BYTES: what ends for want of memory leaves no dump. And stock OTP
-    # takes for ever over a few programs: a batch wants a minute of processor time.
+    # takes for ever over a few programs: a batch wants 15 seconds of processor time.
     until (ulimit -t $record_cpu_seconds; ERL_CRASH_DUMP_BYTES=0 exec erl +S 1:1 +SDcpu 1:1 \
         -noshell -kernel logger_level none \
         -pa "$dir" -run diff record "$file" "$seed" "$first" "$last" $skip); do
