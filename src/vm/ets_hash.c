@@ -13,20 +13,38 @@
 #include "vm/ops.h"
 #include "vm/slice.h"
 
-#define BUCKETS_MIN 16
-#define BUCKETS_STRESS 2
+#define BASE_BITS 4
+#define BASE_BITS_STRESS 1
+
+/*
+ * Integers of one block go to neighbouring buckets, each to its own: those that
+ * are used one after the other lie in the same cache lines. Blocks are spread as
+ * anything else is.
+ */
+#define BLOCK_BITS 4
 
 static inline uint32_t key_hash(term key)
 {
+    if (term_is_small(key)) {
+        int64_t n = small_value(key);
+        return (uint32_t)(hash_of(small_make(n >> BLOCK_BITS)) >> 32)
+               ^ ((uint32_t)n & ((1 << BLOCK_BITS) - 1));
+    }
     return (uint32_t)(hash_of(key) >> 32);
+}
+
+/* Where segment k > 0 begins: as many buckets are in it as before it. */
+static inline size_t before(const struct ets_hash *h, int k)
+{
+    return (size_t)1 << (h->base_bits + k - 1);
 }
 
 static inline struct ets_obj **bucket(const struct ets_hash *h, size_t i)
 {
-    if (i < h->base)
+    if (i >> h->base_bits == 0)
         return &h->segment[0][i];
-    int k = 63 - __builtin_clzll(i / h->base);
-    return &h->segment[k + 1][i - (h->base << k)];
+    int k = 64 - __builtin_clzll(i) - h->base_bits;
+    return &h->segment[k][i - before(h, k)];
 }
 
 static inline size_t index_of(const struct ets_hash *h, uint32_t hash)
@@ -46,9 +64,14 @@ struct ets_obj *ets_hash_bucket(struct ets_table *t, size_t i)
     return *bucket(&t->hash, i);
 }
 
-static bool segment_add(struct ets_table *t, int k, size_t buckets)
+static size_t segment_bytes(const struct ets_hash *h, int k)
 {
-    size_t bytes = buckets * sizeof(struct ets_obj *);
+    return (k ? before(h, k) : (size_t)1 << h->base_bits) * sizeof(struct ets_obj *);
+}
+
+static bool segment_add(struct ets_table *t, int k)
+{
+    size_t bytes = segment_bytes(&t->hash, k);
     struct ets_obj **s = vm_try_zalloc(ALLOC_ETS, bytes);
 
     if (!s)
@@ -59,23 +82,32 @@ static bool segment_add(struct ets_table *t, int k, size_t buckets)
     return true;
 }
 
-static void segment_drop(struct ets_table *t, int k, size_t buckets)
+static void segment_drop(struct ets_table *t, int k)
 {
+    size_t bytes = segment_bytes(&t->hash, k);
+
     slice_free(t->hash.segment[k]);
     t->hash.segment[k] = NULL;
-    t->bytes -= buckets * sizeof(struct ets_obj *);
-    vm.ets->bytes -= buckets * sizeof(struct ets_obj *);
+    t->bytes -= bytes;
+    vm.ets->bytes -= bytes;
+}
+
+/* The segment that begins with bucket i, 0 if none does. */
+static int segment_at(const struct ets_hash *h, size_t i)
+{
+    return i >> h->base_bits && (i & (i - 1)) == 0
+               ? 64 - __builtin_clzll(i) - h->base_bits : 0;
 }
 
 void ets_hash_init(struct ets_table *t)
 {
     struct ets_hash *h = &t->hash;
 
-    *h = (struct ets_hash){.base = vm.stress_gc ? BUCKETS_STRESS : BUCKETS_MIN};
-    h->buckets = h->base;
-    h->mask = h->base - 1;
-    if (!segment_add(t, 0, h->base))
-        vm_no_memory(h->base * sizeof(struct ets_obj *), "an ETS table", __func__);
+    *h = (struct ets_hash){.base_bits = vm.stress_gc ? BASE_BITS_STRESS : BASE_BITS};
+    h->buckets = (size_t)1 << h->base_bits;
+    h->mask = h->buckets - 1;
+    if (!segment_add(t, 0))
+        vm_no_memory(segment_bytes(h, 0), "an ETS table", __func__);
 }
 
 /* One bucket more: split the one it shares its objects with. */
@@ -83,15 +115,11 @@ static void grow(struct ets_table *t)
 {
     struct ets_hash *h = &t->hash;
     size_t i = h->buckets;
+    int k = segment_at(h, i);
 
-    if (i == SIZE_MAX / 2 || i > UINT32_MAX)
+    /* Without memory for more buckets chains just get longer. */
+    if (i > UINT32_MAX || (k && !segment_add(t, k)))
         return;
-    if (i >= h->base && (i & (i - 1)) == 0) {
-        int k = 63 - __builtin_clzll(i / h->base);
-        /* Without memory for more buckets chains just get longer. */
-        if (!segment_add(t, k + 1, h->base << k))
-            return;
-    }
     if (i > h->mask)
         h->mask = h->mask * 2 + 1;
     h->buckets++;
@@ -123,24 +151,29 @@ static void shrink(struct ets_table *t)
     *from = NULL;
     if (h->buckets - 1 == h->mask >> 1)
         h->mask >>= 1;
-    if (i >= h->base && (i & (i - 1)) == 0) {
-        int k = 63 - __builtin_clzll(i / h->base);
-        segment_drop(t, k + 1, h->base << k);
-    }
+    int k = segment_at(h, i);
+    if (k)
+        segment_drop(t, k);
+}
+
+static inline bool too_sparse(const struct ets_table *t)
+{
+    const struct ets_hash *h = &t->hash;
+
+    return t->count < h->buckets / 4 && h->buckets > (size_t)1 << h->base_bits;
 }
 
 static inline void fit(struct ets_table *t)
 {
     struct ets_hash *h = &t->hash;
 
-    if (t->fix_count > 0 ||
-        (t->count <= h->buckets && (h->buckets <= h->base || t->count >= h->buckets / 4)))
+    if (t->fix_count > 0 || !(t->count > h->buckets || too_sparse(t)))
         return;
     /* Two steps, to make up for changes while it was fixed. */
     for (int n = 0; n < 2; n++) {
         if (t->count > h->buckets)
             grow(t);
-        else if (h->buckets > h->base && t->count < h->buckets / 4)
+        else if (too_sparse(t))
             shrink(t);
     }
 }
@@ -173,8 +206,9 @@ struct ets_obj *ets_hash_find(struct ets_table *t, term key)
     uint32_t hash = key_hash(key);
     struct ets_obj *o = *find_link(t, key, hash);
 
-    while (o && o->dead)
-        o = o->next;
+    if (!o || likely(!o->dead))
+        return o;
+    o = ets_hash_live(o);
     /* The living one found behind dead ones may be of another key. */
     return same_key(t, o, key, hash) ? o : NULL;
 }
@@ -358,10 +392,8 @@ bool ets_hash_empty(struct ets_table *t, int32_t *reds)
         if (h->buckets % 64 == 0)
             --*reds;
     }
-    for (int k = 1; k < ETS_HASH_SEGMENTS && h->segment[k]; k++)
-        segment_drop(t, k, h->base << (k - 1));
-    if (h->segment[0])
-        segment_drop(t, 0, h->base);
+    for (int k = 0; k < ETS_HASH_SEGMENTS && h->segment[k]; k++)
+        segment_drop(t, k);
     vm_free(h->dead);
     h->dead = NULL;
     h->ndead = h->dead_size = 0;

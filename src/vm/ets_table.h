@@ -45,9 +45,9 @@ static inline term ets_obj_term(const struct ets_obj *o)
 #define ETS_HASH_SEGMENTS 48
 
 struct ets_hash {
-    /* Segment 0 has base buckets, segment k base << (k - 1). */
+    /* Segment 0 has 1 << base_bits buckets, each other as many as all before. */
     struct ets_obj **segment[ETS_HASH_SEGMENTS];
-    size_t base;                    /* power of two */
+    int base_bits;
     size_t buckets;                 /* in use */
     size_t mask;                    /* 2^n - 1 with 2^(n-1) < buckets <= 2^n */
     size_t *dead;                   /* buckets with dead objects, repeats */
