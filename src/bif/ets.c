@@ -68,19 +68,21 @@ struct ets_table *ets_access(struct proc *p, term id, enum ets_access what)
 /* A copy of o's tuple before list. */
 static term cons_obj(struct proc *p, const struct ets_obj *o, term list)
 {
-    size_t words = 1 + header_words(o->tuple[0]);
-    term *hp, t;
+    size_t words = o->words;
+    term *hp = heap_alloc(p, words + CONS_WORDS), t = boxed_make(hp);
 
-    /* Elements of one word: nothing to look at. */
-    if (o->words == words) {
-        hp = heap_alloc(p, words + CONS_WORDS);
+    if (words == 1 + header_words(o->tuple[0])) {
+        /* Elements of one word: nothing to look at. */
         for (size_t i = 0; i < words; i++)
             hp[i] = o->tuple[i];
-        t = boxed_make(hp);
         hp += words;
     } else {
-        t = term_copy_to(p, ets_obj_term(o));
-        hp = heap_alloc(p, CONS_WORDS);
+        struct dest d = {hp, &p->heap.off};
+
+        term_copy_block(&d, o->tuple, words);
+        hp = d.htop;
+        if (p->heap.off.vheap_words > p->heap.bin_vheap_limit)
+            p->heap.want_gc = true;
     }
     return put_cons(&hp, t, list);
 }

@@ -178,6 +178,26 @@ static term copy_flat_subbin(struct dest *d, const struct subbin_words *s)
     return boxed_make((term *)sub);
 }
 
+/* obj is a copy: one more that refers to what is off the heap. */
+static inline void offheap_get(struct dest *d, term *obj)
+{
+    switch (header_type(*obj)) {
+    case BOX_REFCBIN: {
+        struct refcbin_words *bin = (struct refcbin_words *)obj;
+
+        /* Only one object may be appended to in place: the source. */
+        bin->header = HEADER(BOX_REFCBIN, 0, REFCBIN_WORDS - 1);
+        refbin_get(bin->bin);
+        offheap_link(d->off, obj, bin->size / sizeof(term));
+        break;
+    }
+    case BOX_MAGIC:
+        resource_get(((struct magic_words *)obj)->res);
+        offheap_link(d->off, obj, 0);
+        break;
+    }
+}
+
 static term copy_boxed(struct dest *d, const term *obj)
 {
     term header = *obj, *copy = d->htop;
@@ -189,26 +209,12 @@ static term copy_boxed(struct dest *d, const term *obj)
     d->htop += n;
     for (size_t i = 0; i < n; i++)
         copy[i] = obj[i];
-    switch (type) {
-    case BOX_REFCBIN: {
-        struct refcbin_words *bin = (struct refcbin_words *)copy;
-
-        /* Only one object may be appended to in place: the source. */
-        bin->header = HEADER(BOX_REFCBIN, 0, REFCBIN_WORDS - 1);
-        refbin_get(bin->bin);
-        offheap_link(d->off, copy, bin->size / sizeof(term));
-        break;
-    }
-    case BOX_SUBBIN:
+    if (type == BOX_SUBBIN)
         copy[0] = HEADER(BOX_SUBBIN, 0, SUBBIN_WORDS - 1);
-        break;
-    case BOX_MAGIC:
-        resource_get(((struct magic_words *)copy)->res);
-        offheap_link(d->off, copy, 0);
-        break;
-    case BOX_MATCH:
+    else if (type == BOX_MATCH)
         vm_bug("a match context is copied");
-    }
+    else
+        offheap_get(d, copy);
     return boxed_make(copy);
 }
 
@@ -324,6 +330,43 @@ term term_copy_to(struct proc *p, term t)
     if (p->heap.off.vheap_words > p->heap.bin_vheap_limit)
         p->heap.want_gc = true;
     return t;
+}
+
+void term_copy_block(struct dest *d, const term *from, size_t n)
+{
+    term *s = d->htop, *end = s + n;
+    uintptr_t by = (uintptr_t)s - (uintptr_t)from;
+
+    d->htop = end;
+    while (s < end) {
+        term w = *from, *obj = s;
+        size_t raw;             /* words that refer to nothing in the block */
+
+        if (!term_is_header(w)) {
+            *s++ = term_is_imm(w) ? w : w + by;
+            from++;
+            continue;
+        }
+        switch (header_type(w)) {
+        case BOX_TUPLE:
+        case BOX_MAP:
+        case BOX_HASHMAP:
+        case BOX_MAPNODE:
+            raw = 1;
+            break;
+        case BOX_FUN:
+            raw = 2;
+            break;
+        default:
+            raw = 1 + header_words(w);
+        }
+        for (; raw > 0; raw--)
+            *s++ = *from++;
+        if (header_type(w) == BOX_SUBBIN)
+            ((struct subbin_words *)obj)->orig += by;
+        else
+            offheap_get(d, obj);
+    }
 }
 
 /*

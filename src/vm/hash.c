@@ -583,6 +583,19 @@ static uint64_t stir_bits(uint64_t h, struct bits b, bool strong)
     return h;
 }
 
+/* The same for a heap binary, whose last word is all there. */
+static uint64_t stir_heapbin(uint64_t h, const struct heapbin_words *b, bool strong)
+{
+    const term *w = (const term *)b->data;
+    size_t words = b->size / 8;
+    unsigned rest = (unsigned)b->size % 8 * 8;
+
+    h = hash_stir(h, b->size * 8, strong);
+    for (size_t i = 0; i < words; i++)
+        h = hash_stir(h, w[i], strong);
+    return rest ? hash_stir(h, w[words] & (((term)1 << rest) - 1), strong) : h;
+}
+
 /* What of a node its order depends on. */
 static uint64_t stir_ext(uint64_t h, const struct ext_words *e, bool strong)
 {
@@ -644,6 +657,9 @@ uint64_t term_hash64(term t, uint32_t salt)
             break;
         }
         case BOX_HEAPBIN:
+            h = stir_heapbin(hash_stir(h, BOX_HEAPBIN, strong),
+                             (const struct heapbin_words *)obj, strong);
+            break;
         case BOX_REFCBIN:
         case BOX_SUBBIN:
             h = stir_bits(hash_stir(h, BOX_HEAPBIN, strong), bits_of(t), strong);

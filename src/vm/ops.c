@@ -220,6 +220,9 @@ static enum eq eq_boxed(term a, term b)
     case BOX_EXTPORT:
         return boxed_is(b, BOX_EXTPORT) && port_compare(a, b) == 0;
     case BOX_HEAPBIN:
+        if (header_type(*y) == BOX_HEAPBIN)
+            return *x == *y && x[1] == y[1] && memcmp(x + 2, y + 2, x[1]) == 0;
+        /* fall through */
     case BOX_REFCBIN:
     case BOX_SUBBIN:
         return term_is_bitstring(b) && bits_equal(a, b);

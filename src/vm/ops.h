@@ -32,6 +32,9 @@ term term_copy(struct dest *d, term t);
 /* The same but literals are copied too (purge, persistent_term). */
 size_t term_size_all(term t);
 term term_copy_all(struct dest *d, term t);
+/* n words of whole objects (not match contexts) and cells that refer to nothing
+ * outside of them, such as a copy made in one piece: faster than term_copy(). */
+void term_copy_block(struct dest *d, const term *from, size_t n);
 /* A copy on p's heap (heap_alloc). */
 term term_copy_to(struct proc *p, term t);
 

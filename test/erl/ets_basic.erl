@@ -15,6 +15,8 @@ main() ->
     [big(T) || T <- ?TYPES],
     [walk(T) || T <- ?TYPES],
     [binaries(T) || T <- ?TYPES],
+    [kinds(T) || T <- ?TYPES],
+    keys(),
     slots(),
     take(),
     delete_object(),
@@ -235,6 +237,57 @@ binaries(Type) ->
     ?is([{part,binary:part(binary:copy(<<5:32>>, 500), 100, 90),<<5:3>>}], ets:lookup(T, part)),
     ets:delete(T),
     ?is(2000, byte_size(B)).
+
+%% Whatever is in an object comes out of it, and stays when the table is gone.
+kinds(Type) ->
+    {Pid,Port,Ref} = binary_to_term(<<131,104,3,
+        88,119,3,"a@b",1:32,2:32,3:32, 89,119,3,"a@b",4:32,3:32, 90,0,3,119,3,"a@b",3:32,1:32,2:32,3:32>>),
+    Big = binary:copy(<<"0123456789">>, 30),
+    <<_:9,Bits:1001/bitstring,_/bitstring>> = Big,
+    <<_:8/binary,Few:21/bitstring,_/bitstring>> = Big,
+    Map = maps:from_list([{{k,I},[I,I bsl 80,float(I)]} || I <- lists:seq(1, 200)]),
+    Terms = [1 bsl 70,-(1 bsl 200),1.5,"string",[improper|tail],{},{{{}}},#{},
+             #{a => "b",<<"c">> => #{d => 1.0}},Map,<<>>,<<"heap">>,Big,Bits,Few,Pid,Port,Ref,
+             make_ref(),self(),fun lists:map/2,fun() -> {Map,Big} end,[Big|Big],
+             atomics:new(1, [])],
+    T = ets:new(t, [Type]),
+    [ets:insert(T, {I,X,I,[X],{X}}) || {I,X} <- lists:enumerate(Terms)],
+    ets:insert(T, {all,Terms}),
+    Found = [ets:lookup(T, I) || I <- lists:seq(1, length(Terms))],
+    [{all,All}] = ets:lookup(T, all),
+    ets:delete(T),
+    [erlang:garbage_collect() || _ <- [1,2]],
+    ?is(Terms, All),
+    ?is(Found, [[{I,X,I,[X],{X}}] || {I,X} <- lists:enumerate(Terms)]),
+    ?is(ok, atomics:put(lists:last(All), 1, 7)),
+    ?is(7, atomics:get(lists:last(Terms), 1)).
+
+%% A key is found however it is represented, and by integers of every size.
+keys() ->
+    T = ets:new(t, []),
+    Keys = [binary:copy(<<"ab">>, N) || N <- lists:seq(0, 50)]
+        ++ [<<0:N>> || N <- lists:seq(1, 70)],
+    ets:insert(T, [{K,bit_size(K)} || K <- Keys]),
+    [begin
+         Whole = <<1:3,K/bits,(binary:copy(<<"x">>, 100))/bits>>,
+         Size = bit_size(K),
+         <<_:3,Part:Size/bits,_/bits>> = Whole,
+         Long = <<7,K/bits,0:1000>>,
+         <<7,Aligned:Size/bits,_/bits>> = Long,
+         ?is([{K,Size}], ets:lookup(T, Part)),
+         ?is([{K,Size}], ets:lookup(T, Aligned)),
+         ?is([], ets:lookup(T, {K})),
+         ?is([], ets:lookup(T, <<K/bits,1:1>>))
+     end || K <- Keys],
+    Ints = lists:usort([S * ((1 bsl N) + D) || N <- lists:seq(0, 70), D <- lists:seq(-9, 9),
+                                               S <- [1,-1]]),
+    ets:insert(T, [{I,I} || I <- Ints]),
+    ?is([], [I || I <- Ints, ets:lookup(T, I) =/= [{I,I}]]),
+    ?is([], [I || I <- Ints, ets:member(T, I + 1) =/= lists:member(I + 1, Ints)]),
+    [ets:delete(T, I) || I <- Ints, I rem 2 =:= 0],
+    ?is([I || I <- Ints, I rem 2 =/= 0],
+        lists:sort([I || {I,_} <- ets:tab2list(T), is_integer(I)])),
+    ets:delete(T).
 
 slots() ->
     T = ets:new(x, []),
