@@ -163,11 +163,73 @@ operations(B) ->
       fun unicode:characters_to_binary/1},
      {re_run, Bin, fun(X) -> re:run(X, "zebra") end},
      {re_run_unicode, fun() -> utf8(B) end, fun(X) -> re:run(X, "zebra", [unicode]) end},
+     {tuple_new, None, fun(_) -> erlang:make_tuple(big_arity(B), x) end},
+     {tuple_set, fun() -> big_tuple(B) end, fun(T) -> setelement(1, T, y) end},
+     {tuple_append, fun() -> big_tuple(B) end, fun(T) -> erlang:append_element(T, y) end},
+     %% As large as integers get, nearly.
+     {integer_multiply, fun() -> 1 bsl 16000000 - 1 end, fun(I) -> I * (I - 1) end},
+     {integer_divide, fun() -> {1 bsl 16000000 - 1, 1 bsl 8000000 - 3} end,
+      fun({I, J}) -> I div J end},
+     {integer_to_text, fun() -> 1 bsl 4000000 - 1 end, fun erlang:integer_to_binary/1},
+     {text_to_integer, fun() -> lists:duplicate(1000000, $7) end, fun erlang:list_to_integer/1},
+     {dictionary_fill, None, fun(_) -> [put(I, I) || I <- lists:seq(1, B div 100)] end},
+     {dictionary_erase, fun() -> [put(I, I) || I <- lists:seq(1, B div 100)] end,
+      fun(_) -> erase() end},
+     {flat_size, Pairs, fun erts_debug:flat_size/1},
+     {size_shared, Pairs, fun erts_debug:size_shared/1},
+     {persistent_erase, fun() -> persistent(B div 2) end,
+      fun(_) -> persistent_term:erase(late), timer:sleep(300) end},
+     {code_purge, fun() -> old_code(), other(fun() -> keep(pairs(B)) end) end,
+      fun(_) -> code:purge(late_old) end},
+     {ets_select_delete, fun() -> table(set, B) end,
+      fun(T) -> ets:select_delete(T, [{{'$1', '$1'}, [], [true]}]) end},
+     {ets_select_replace, fun() -> table(set, B) end,
+      fun(T) -> ets:select_replace(T, [{{'$1', '$1'}, [], [{{'$1', 1}}]}]) end},
+     {ets_select_count, fun() -> table(ordered_set, B) end,
+      fun(T) -> ets:select_count(T, [{{'$1', '$1'}, [], [true]}]) end},
+     {ets_match_object, fun() -> table(ordered_set, B) end,
+      fun(T) -> ets:match_object(T, {'$1', -1}) end},
+     {ets_bag_lookup, fun() -> bag(B) end, fun(T) -> ets:lookup(T, k) end},
+     {ets_bag_delete, fun() -> bag(B) end, fun(T) -> ets:delete(T, k) end},
+     {ets_bag_delete_object, fun() -> bag(B) end, fun(T) -> ets:delete_object(T, {k, -1}) end},
+     {ets_info, fun() -> table(set, B) end, fun ets:info/1},
+     {ets_insert_new, fun() -> {ets:new(t, []), pairs(B div 2)} end,
+      fun({T, L}) -> ets:insert_new(T, L) end},
+     {binary_build, Bin, fun(X) -> <<X/binary, X/binary>> end},
+     {binary_shift, Bin, fun(X) -> <<1:1, X/binary, 0:7>> end},
+     {bits_equal, fun() -> X = bin(B), {<<1:1, X/binary>>, <<1:1, X/binary>>} end,
+      fun({X, Y}) -> X =:= Y end},
+     {bits_phash2, fun() -> odd(bin(B)) end, fun erlang:phash2/1},
+     {bits_to_list, fun() -> odd(bin(B div 8)) end, fun erlang:bitstring_to_list/1},
+     {file_write, fun() -> file:delete(scratch()), bin(B) end,
+      fun(X) -> ok = file:write_file(scratch(), X) end},
+     {file_read, fun() -> ok = file:write_file(scratch(), bin(B)) end,
+      fun(_) -> {ok, _} = file:read_file(scratch()), file:delete(scratch()) end},
+     {zip, fun() -> bin(B div 4) end, fun zlib:compress/1},
+     {unzip, fun() -> zlib:compress(bin(B)) end, fun zlib:uncompress/1},
+     {sha256, fun() -> crypto:start(), bin(B) end, fun(X) -> crypto:hash(sha256, X) end},
      {md5, Bin, fun erlang:md5/1},
      {crc32, Bin, fun erlang:crc32/1},
      {adler32, Bin, fun erlang:adler32/1},
      %% The copy of one term is exempt: for comparison.
      {copy_term, fun() -> {other(fun() -> ok end), pairs(B)} end, fun({P, L}) -> P ! L end}].
+
+big_arity(B) -> min(B div 8, 1 bsl 24 - 2).
+big_tuple(B) -> erlang:make_tuple(big_arity(B), x).
+odd(X) -> <<_:1, Y/bits>> = X, Y.
+bag(B) ->
+    T = ets:new(t, [duplicate_bag]),
+    [ets:insert(T, {k, I}) || I <- lists:seq(1, B div 80)],
+    T.
+%% A process that uses of what is erased.
+persistent(Bytes) ->
+    persistent_term:put(late, pairs(Bytes)),
+    other(fun() -> keep(persistent_term:get(late)) end).
+old_code() ->
+    {ok, M, Code} = compile:forms([{attribute, 1, module, late_old}]),
+    {module, M} = code:load_binary(M, "", Code),
+    true = code:delete(M).
+scratch() -> filename:join(os:getenv("TMPDIR", "/tmp"), "late." ++ os:getpid()).
 
 grow(0, L) -> L;
 grow(N, L) -> grow(N - 1, [{N, N} | L]).

@@ -5,6 +5,7 @@
 #include "bif/build.h"
 #include "vm/big.h"
 #include "vm/binary.h"
+#include "vm/slice.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -15,6 +16,9 @@
 
 /* Text up to this size is kept in the frame. */
 #define TEXT_LOCAL 128
+
+#define PACE 1024               /* cells, until time is looked at */
+#define CELL_NS 3
 
 /* Room for n bytes: buf, or from the allocator; NULL if it has no more. */
 static char *room_get(char *buf, size_t n)
@@ -36,8 +40,11 @@ static term list_of_text(struct proc *p, const char *s, size_t n)
 
     if (!hp)
         return bif_error(p, am_system_limit);
-    while (n > 0)
+    while (n > 0) {
         list = put_cons(&hp, small_make((unsigned char)s[--n]), list);
+        if (unlikely(n % PACE == 0))
+            slice(PACE * CELL_NS);
+    }
     return list;
 }
 
@@ -61,6 +68,8 @@ static term binary_of_text(struct proc *p, const char *s, size_t n)
 static term int_text(struct proc *p, term i, unsigned base,
                      term (*make)(struct proc *, const char *, size_t))
 {
+    SLICED(p, NULL);
+
     char local[TEXT_LOCAL], *s;
     size_t n;
     term t;
@@ -128,6 +137,8 @@ static inline unsigned digit_value(term t)
 static bool int_from_list(struct proc *p, term list, unsigned base, term *value,
                           term *rest)
 {
+    SLICED(p, NULL);
+
     char local[TEXT_LOCAL], *s;
     term from = list, t;
     size_t n = 0, i = 0;
@@ -144,6 +155,8 @@ static bool int_from_list(struct proc *p, term list, unsigned base, term *value,
 
         if (c >= base)
             break;
+        if (unlikely(n % PACE == PACE - 1))
+            slice(PACE * CELL_NS);
         v = v * base + c;
     }
     if (n == 0)
@@ -162,8 +175,11 @@ static bool int_from_list(struct proc *p, term list, unsigned base, term *value,
         *value = bif_error(p, am_system_limit);
         return true;
     }
-    for (t = from; i < n; t = cons_tail(t))
+    for (t = from; i < n; t = cons_tail(t)) {
         s[i++] = (char)small_value(cons_head(t));
+        if (unlikely(i % PACE == 0))
+            slice(PACE * CELL_NS);
+    }
     *value = int_from_text(p, s, n, base);
     room_put(local, s);
     bif_spend(p, n, CHARS_PER_RED);
@@ -212,6 +228,8 @@ static term binary_to_integer(struct proc *p, term bin, unsigned base)
 
     if (!binary_bytes(bin, &b))
         return bif_badarg(p);
+    SLICED(p, NULL);
+
     t = int_from_text(p, (const char *)b.data, b.size, base);
     bif_spend(p, b.size, CHARS_PER_RED);
     binary_bytes_end(&b);

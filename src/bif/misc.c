@@ -17,6 +17,7 @@
 #include "vm/link.h"
 #include "vm/sysmon.h"
 #include "vm/print.h"
+#include "vm/slice.h"
 #include "vm/unicode.h"
 
 /* Display */
@@ -170,6 +171,8 @@ BIF(erts_debug, same, 2)
 
 BIF(erts_debug, flat_size, 1)
 {
+    SLICED(p, EXP("erts_debug", "flat_size", 1));
+
     return uint64_make(p, term_flat_size(arg[0]));
 }
 

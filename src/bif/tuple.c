@@ -15,6 +15,19 @@ static term *tuple_new(struct proc *p, size_t arity)
     return t;
 }
 
+/* What is more than COPIED_AT_ONCE of a tuple is copied in slices. */
+#define COPIED_AT_ONCE 4096     /* elements */
+
+static void copy_elements(struct proc *p, term *to, const term *from, size_t n)
+{
+    if (likely(n <= COPIED_AT_ONCE)) {
+        memcpy(to, from, n * sizeof *to);
+        return;
+    }
+    SLICED(p, NULL);
+    slice_copy(to, from, n * sizeof *to);
+}
+
 /* 1 to max as a number, 0 for anything else. */
 static size_t index_of(term t, size_t max)
 {
@@ -47,7 +60,7 @@ BIF(erlang, setelement, 3)
     t = tuple_new(p, n);
     if (!t)
         return bif_error(p, am_system_limit);
-    memcpy(t + 1, tuple_at(arg[1], 1), n * sizeof *t);
+    copy_elements(p, t + 1, tuple_at(arg[1], 1), n);
     t[i] = arg[2];
     return boxed_make(t);
 }
@@ -67,8 +80,11 @@ static term *filled(struct proc *p, term arity, term value)
         bif_error(p, am_system_limit);
         return NULL;
     }
-    for (size_t i = 1; i <= n; i++)
+    for (size_t i = 1; i <= n; i++) {
         t[i] = value;
+        if (unlikely(i % COPIED_AT_ONCE == 0))
+            slice(COPIED_AT_ONCE * 4);
+    }
     return t;
 }
 
@@ -113,9 +129,9 @@ static term insert(struct proc *p, term tuple, size_t i, term value)
     t = tuple_new(p, n + 1);
     if (!t)
         return bif_error(p, am_system_limit);
-    memcpy(t + 1, tuple_at(tuple, 1), (i - 1) * sizeof *t);
+    copy_elements(p, t + 1, tuple_at(tuple, 1), i - 1);
     t[i] = value;
-    memcpy(t + i + 1, tuple_at(tuple, i), (n - i + 1) * sizeof *t);
+    copy_elements(p, t + i + 1, tuple_at(tuple, i), n - i + 1);
     return boxed_make(t);
 }
 
@@ -144,8 +160,8 @@ BIF(erlang, delete_element, 2)
     t = tuple_new(p, n - 1);
     if (!t)
         return bif_error(p, am_system_limit);
-    memcpy(t + 1, tuple_at(arg[1], 1), (i - 1) * sizeof *t);
-    memcpy(t + i, tuple_at(arg[1], i) + 1, (n - i) * sizeof *t);
+    copy_elements(p, t + 1, tuple_at(arg[1], 1), i - 1);
+    copy_elements(p, t + i, tuple_at(arg[1], i) + 1, n - i);
     return boxed_make(t);
 }
 

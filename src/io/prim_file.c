@@ -11,8 +11,12 @@
 #include "fs/vfs.h"
 #include "io/io.h"
 #include "vm/big.h"
+#include "vm/slice.h"
 
 #define IOV_MAX_BINARIES 64     /* of a list are written at once */
+/* Bytes read or written until others may run, and what one takes. */
+#define PIECE ((size_t)256 << 10)
+#define BYTE_NS 1
 /* {{1902,1,1},{0,0,0}}: what converts between all kinds of time. */
 #define MIN_FILETIME (-2145916800)
 
@@ -20,6 +24,8 @@ struct file {
     struct resource res;
     struct proc_watch watch;
     struct vfs_file *f;             /* NULL: closed */
+    unsigned users;                 /* in the middle of a transfer */
+    struct vfs_file *unused;        /* closed by the last of them */
 };
 static const char file_type;
 
@@ -29,7 +35,13 @@ static int file_close(struct file *file)
 
     proc_unwatch(&file->watch);
     file->f = NULL;
-    return f ? f->fs->close(f) : 0;
+    if (!f)
+        return 0;
+    if (file->users > 0) {
+        file->unused = f;
+        return 0;
+    }
+    return f->fs->close(f);
 }
 
 static void file_free(struct resource *r)
@@ -58,8 +70,8 @@ static term file_new(struct proc *p, struct vfs_file *f)
     return io_ok(p, io_magic(p, &file->res));
 }
 
-/* The open file of a ref; else NULL with the result to return in *result. */
-static struct vfs_file *file_get(struct proc *p, term t, term *result)
+/* The file of a ref, open; else NULL with the result to return in *result. */
+static struct file *file_get(struct proc *p, term t, term *result)
 {
     struct file *file = (struct file *)magic_resource(t, &file_type);
 
@@ -67,19 +79,79 @@ static struct vfs_file *file_get(struct proc *p, term t, term *result)
         *result = bif_badarg(p);
         return NULL;
     }
-    if (!file->f)
+    if (!file->f) {
         *result = io_error(p, EINVAL);
-    return file->f;
+        return NULL;
+    }
+    return file;
 }
 
-#define FILE_OR_RETURN(f)                                                      \
-    struct vfs_file *f;                                                        \
+#define OPEN_OR_RETURN(open)                                                   \
+    struct file *open;                                                         \
     {                                                                          \
         term result_;                                                          \
-        f = file_get(p, arg[0], &result_);                                     \
-        if (!f)                                                                \
+        open = file_get(p, arg[0], &result_);                                  \
+        if (!open)                                                             \
             return result_;                                                    \
     }
+#define FILE_OR_RETURN(f)                                                      \
+    OPEN_OR_RETURN(file_)                                                      \
+    struct vfs_file *f = file_->f
+
+/*
+ * All of a vector in pieces, by readv or writev: others run in between, who may
+ * close the file. Returns bytes, fewer than asked for at the end of a file, or
+ * negative errno.
+ */
+typedef int64_t transfer_fn(struct vfs_file *f, int64_t offset, struct vfs_iov *iov, int n);
+
+static int64_t in_pieces(struct vfs_file *f, transfer_fn *fn, int64_t offset,
+                         struct vfs_iov *iov, int n)
+{
+    int64_t total = 0, got;
+
+    while (n > 0) {
+        struct vfs_iov part = {iov->base, PIECE}, *from = &part;
+        size_t bytes = 0;
+        int k = 1;
+
+        if (iov->n > PIECE) {
+            bytes = PIECE;
+            iov->base = (uint8_t *)iov->base + PIECE;
+            iov->n -= PIECE;
+        } else {
+            from = iov;
+            for (k = 0; k < n && bytes + iov[k].n <= PIECE; k++)
+                bytes += iov[k].n;
+            iov += k;
+            n -= k;
+        }
+        got = fn(f, offset, from, k);
+        if (got < 0)
+            return got;
+        total += got;
+        if ((size_t)got < bytes)
+            break;
+        if (offset >= 0)
+            offset += got;
+        slice(bytes * BYTE_NS);
+    }
+    return total;
+}
+
+static int64_t file_transfer(struct file *file, transfer_fn *fn, int64_t offset,
+                             struct vfs_iov *iov, int n)
+{
+    int64_t r;
+
+    file->users++;
+    r = in_pieces(file->f, fn, offset, iov, n);
+    if (--file->users == 0 && file->unused) {
+        file->unused->fs->close(file->unused);
+        file->unused = NULL;
+    }
+    return r;
+}
 
 /*
  * A path as internal_name2native makes it: a binary that ends in NUL, which
@@ -230,7 +302,7 @@ static term bin_of(struct proc *p, const uint8_t *bytes, size_t n)
     return binary_put_refbin(&d, refbin_new(0), (uint8_t *)bytes, n);
 }
 
-static term read_some(struct proc *p, struct vfs_file *f, int64_t offset, int64_t n)
+static term read_some(struct proc *p, struct file *file, int64_t offset, int64_t n)
 {
     struct refbin *bin = refbin_try_new((size_t)n);
     struct vfs_iov iov;
@@ -240,7 +312,7 @@ static term read_some(struct proc *p, struct vfs_file *f, int64_t offset, int64_
     if (!bin)
         return io_error(p, ENOMEM);
     iov = (struct vfs_iov){bin->data, (size_t)n};
-    got = f->fs->readv(f, offset, &iov, 1);
+    got = file_transfer(file, file->f->fs->readv, offset, &iov, 1);
     if (got <= 0) {
         refbin_put(bin);
         return got < 0 ? io_error(p, (int)got) : am_eof;
@@ -251,34 +323,38 @@ static term read_some(struct proc *p, struct vfs_file *f, int64_t offset, int64_
 
 NIF(prim_file, read_nif, 2)
 {
+    SLICED(p, EXP("prim_file", "read_nif", 2));
+
     int64_t n;
 
-    FILE_OR_RETURN(f);
+    OPEN_OR_RETURN(file)
     if (!term_is_number(arg[1]))
         return bif_badarg(p);
     if (!term_to_int64(arg[1], &n) || n < 0)
         return io_error(p, EINVAL);
-    return read_some(p, f, -1, n);
+    return read_some(p, file, -1, n);
 }
 
 NIF(prim_file, pread_nif, 3)
 {
+    SLICED(p, EXP("prim_file", "pread_nif", 3));
+
     int64_t offset, n;
 
-    FILE_OR_RETURN(f);
+    OPEN_OR_RETURN(file)
     if (!term_is_number(arg[1]) || !term_is_number(arg[2]))
         return bif_badarg(p);
     if (!term_to_int64(arg[1], &offset) || !term_to_int64(arg[2], &n) ||
         offset < 0 || n < 0)
         return io_error(p, EINVAL);
-    return read_some(p, f, offset, n);
+    return read_some(p, file, offset, n);
 }
 
 /*
  * Write the first binaries of a list. Returns bytes or negative errno, -EDOM
  * if it is not a list of binaries; *rest is what is left of the list.
  */
-static int64_t write_some(struct vfs_file *f, int64_t offset, term list, term *rest)
+static int64_t write_some(struct file *file, int64_t offset, term list, term *rest)
 {
     struct vfs_iov iov[IOV_MAX_BINARIES];
     struct binbytes bytes[IOV_MAX_BINARIES];
@@ -294,7 +370,8 @@ static int64_t write_some(struct vfs_file *f, int64_t offset, term list, term *r
     if (!term_is_list(list))
         goto out;
     *rest = list;
-    r = f->fs->writev ? f->fs->writev(f, offset, iov, n) : LACKS_WRITE;
+    r = file->f->fs->writev
+            ? file_transfer(file, file->f->fs->writev, offset, iov, n) : LACKS_WRITE;
 out:
     while (n > 0)
         binary_bytes_end(&bytes[--n]);
@@ -303,11 +380,13 @@ out:
 
 NIF(prim_file, write_nif, 2)
 {
+    SLICED(p, EXP("prim_file", "write_nif", 2));
+
     int64_t n;
     term rest, *hp;
 
-    FILE_OR_RETURN(f);
-    n = write_some(f, -1, arg[1], &rest);
+    OPEN_OR_RETURN(file)
+    n = write_some(file, -1, arg[1], &rest);
     if (n == -EDOM)
         return bif_badarg(p);
     if (n < 0)
@@ -320,15 +399,17 @@ NIF(prim_file, write_nif, 2)
 
 NIF(prim_file, pwrite_nif, 3)
 {
+    SLICED(p, EXP("prim_file", "pwrite_nif", 3));
+
     int64_t offset, n;
     term rest, *hp, count;
 
-    FILE_OR_RETURN(f);
+    OPEN_OR_RETURN(file)
     if (!term_is_number(arg[1]) || !term_is_list(arg[2]))
         return bif_badarg(p);
     if (!term_to_int64(arg[1], &offset) || offset < 0)
         return io_error(p, EINVAL);
-    n = write_some(f, offset, arg[2], &rest);
+    n = write_some(file, offset, arg[2], &rest);
     if (n == -EDOM)
         return bif_badarg(p);
     if (n < 0)
@@ -434,6 +515,8 @@ NIF(prim_file, advise_nif, 4)
  */
 NIF(prim_file, ipread_s32bu_p32bu_nif, 3)
 {
+    SLICED(p, EXP("prim_file", "ipread_s32bu_p32bu_nif", 3));
+
     int64_t offset, max, got;
     uint8_t head[8];
     uint32_t size, at;
@@ -441,13 +524,13 @@ NIF(prim_file, ipread_s32bu_p32bu_nif, 3)
     struct refbin *bin;
     term data, *hp;
 
-    FILE_OR_RETURN(f);
+    OPEN_OR_RETURN(file)
     if (!term_is_number(arg[1]) || !term_is_number(arg[2]))
         return bif_badarg(p);
     if (!term_to_int64(arg[1], &offset) || !term_to_int64(arg[2], &max) ||
         offset < 0 || max >= (int64_t)1 << 31)
         return io_error(p, EINVAL);
-    got = f->fs->readv(f, offset, &iov, 1);
+    got = file->f->fs->readv(file->f, offset, &iov, 1);
     if (got < 0)
         return io_error(p, (int)got);
     if (got < (int64_t)sizeof head)
@@ -462,7 +545,7 @@ NIF(prim_file, ipread_s32bu_p32bu_nif, 3)
     if (!bin)
         return io_error(p, ENOMEM);
     iov = (struct vfs_iov){bin->data, size};
-    got = f->fs->readv(f, at, &iov, 1);
+    got = file_transfer(file, file->f->fs->readv, at, &iov, 1);
     if (got <= 0) {
         refbin_put(bin);
         if (got < 0)
@@ -773,6 +856,8 @@ NIF(prim_file, set_cwd_nif, 1)
 
 NIF(prim_file, read_file_nif, 1)
 {
+    SLICED(p, EXP("prim_file", "read_file_nif", 1));
+
     struct vfs_file *f;
     struct vfs_stat st;
     struct path path;
@@ -806,7 +891,7 @@ NIF(prim_file, read_file_nif, 1)
             break;
         }
         iov = (struct vfs_iov){bin->data + n, size - n};
-        got = f->fs->readv(f, -1, &iov, 1);
+        got = in_pieces(f, f->fs->readv, -1, &iov, 1);
         if (got < 0) {
             err = (int)got;
             break;
@@ -818,7 +903,7 @@ NIF(prim_file, read_file_nif, 1)
         size *= 2;
         more = refbin_try_new(size);
         if (more)
-            memcpy(more->data, bin->data, n);
+            slice_copy(more->data, bin->data, n);
         refbin_put(bin);
         bin = more;
     }

@@ -10,6 +10,7 @@
  * machine's divide takes several times as long as two multiplications.
  */
 #include "vm/digits.h"
+#include "vm/slice.h"
 #include "vm/vm.h"
 
 typedef unsigned __int128 u128;
@@ -18,6 +19,8 @@ typedef unsigned __int128 u128;
 #define KARATSUBA_MIN 32
 #define KARATSUBA_SQR_MIN 48
 #define BURNIKEL_MIN 80
+/* From so many digits a row's time is counted: about a nanosecond each. */
+#define PACED_DIGITS 64
 
 /* Scratch of this many digits lives in the frame. */
 #define SCRATCH_LOCAL 160
@@ -229,8 +232,11 @@ static void mul_school(uint64_t *r, const uint64_t *a, size_t na,
                        const uint64_t *b, size_t nb)
 {
     r[na] = dig_mul1(r, a, na, b[0], 0);
-    for (size_t i = 1; i < nb; i++)
+    for (size_t i = 1; i < nb; i++) {
         r[na + i] = addmul_1(r + i, a, na, b[i]);
+        if (unlikely(na >= PACED_DIGITS))
+            slice(na);
+    }
 }
 
 /* Each product of two different digits once, doubled, plus the squares. */
@@ -293,6 +299,7 @@ static void kara_mul(uint64_t *r, const uint64_t *a, const uint64_t *b,
             mul_school(r, a, n, b, n);
         else
             sqr_school(r, a, n);
+        slice(n * n / 2);
         return;
     }
 
@@ -502,6 +509,8 @@ static void div_school(uint64_t *q, uint64_t *u, size_t m, const uint64_t *d,
         else
             qd = div_3by2(u2, u1, u[j + n - 2], d10, v);
         borrow = submul_1(u + j, d, n, qd);
+        if (unlikely(n >= PACED_DIGITS))
+            slice(n);
         /* The estimate is never too small, and at most one too large. */
         if (unlikely(u2 < borrow)) {
             qd--;

@@ -128,6 +128,20 @@ static inline void put_few(uint8_t *p, unsigned off, unsigned n, unsigned v)
     *p = (uint8_t)((*p & ~mask) | (v << shift & mask));
 }
 
+/* Bytes copied or compared, cells and words looked at, until time is looked at. */
+#define AT_ONCE_BYTES ((size_t)128 << 10)
+#define PACE 1024
+/* Copied without a thought of time. */
+#define FEW_BYTES 1024
+
+static inline void copy_bytes(uint8_t *out, const uint8_t *from, size_t n)
+{
+    if (likely(n < FEW_BYTES))
+        bytes_copy(out, from, n);
+    else
+        slice_copy(out, from, n);
+}
+
 void bits_copy(uint8_t *dst, uint64_t dst_off, const uint8_t *src,
                uint64_t src_off, uint64_t n)
 {
@@ -148,13 +162,16 @@ void bits_copy(uint8_t *dst, uint64_t dst_off, const uint8_t *src,
         n -= k;
     }
     if (s == 0) {
-        memcpy(dst, src, n / 8);
+        copy_bytes(dst, src, n / 8);
         dst += n / 8;
         src += n / 8;
     } else {
         /* The 64 bits from position s end in the ninth byte. */
-        for (; n >= 64; n -= 64, src += 8, dst += 8)
+        for (; n >= 64; n -= 64, src += 8, dst += 8) {
             store_be64(dst, load_be64(src) << s | src[8] >> (8 - s));
+            if (unlikely(n / 64 % PACE == 0))
+                slice(PACE * 4);
+        }
         for (; n >= 8; n -= 8, src++, dst++)
             *dst = (uint8_t)(src[0] << s | src[1] >> (8 - s));
     }
@@ -162,10 +179,6 @@ void bits_copy(uint8_t *dst, uint64_t dst_off, const uint8_t *src,
     if (n)
         put_few(dst, 0, (unsigned)n, get_few(src, s, (unsigned)n));
 }
-
-/* Bytes compared until time is looked at. */
-#define COMPARE_BYTES ((size_t)128 << 10)
-#define PACE 1024               /* cells */
 
 int bits_compare(struct bits a, struct bits b)
 {
@@ -176,12 +189,12 @@ int bits_compare(struct bits a, struct bits b)
     if ((i | j) == 0) {
         int order;
 
-        for (; n > COMPARE_BYTES * 8; n -= COMPARE_BYTES * 8) {
-            if ((order = memcmp(p, q, COMPARE_BYTES)))
+        for (; n > AT_ONCE_BYTES * 8; n -= AT_ONCE_BYTES * 8) {
+            if ((order = memcmp(p, q, AT_ONCE_BYTES)))
                 return order;
-            p += COMPARE_BYTES;
-            q += COMPARE_BYTES;
-            slice(COMPARE_BYTES / 4);
+            p += AT_ONCE_BYTES;
+            q += AT_ONCE_BYTES;
+            slice(AT_ONCE_BYTES / 4);
         }
         order = n >= 8 ? memcmp(p, q, n / 8) : 0;
         if (order)
@@ -411,14 +424,6 @@ int iolist_size(term t, size_t *bytes)
 int iolist_count(term t, size_t *bytes)
 {
     return count_bytes(t, SIZE_MAX / 2, bytes);
-}
-
-static inline void copy_bytes(uint8_t *out, const uint8_t *from, size_t n)
-{
-    if (likely(n < COMPARE_BYTES))
-        bytes_copy(out, from, n);
-    else
-        slice_copy(out, from, n);
 }
 
 static inline uint8_t *copy_binary(uint8_t *out, term t)

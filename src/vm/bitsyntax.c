@@ -22,6 +22,7 @@
 #include "vm/big.h"
 #include "vm/exc.h"
 #include "vm/sched.h"
+#include "vm/slice.h"
 #include "vm/unicode.h"
 
 #include <math.h>
@@ -536,7 +537,10 @@ static struct subbin_words *writable_new(struct proc *p, size_t capacity,
     bin->size = (bits + 7) / 8;
     if (bits % 8 != 0)
         bin->data[bits / 8] = 0;
-    bits_copy(bin->data, 0, old.base, old.offset, old.size);
+    {
+        SLICED(p, NULL);
+        bits_copy(bin->data, 0, old.base, old.offset, old.size);
+    }
 
     term *hp = heap_alloc(p, REFCBIN_WORDS + SUBBIN_WORDS);
     struct refcbin_words *r = (struct refcbin_words *)hp;
@@ -816,11 +820,23 @@ bool bs_put_float(struct bs_build *b, term v, uint64_t bits, unsigned flags,
     return true;
 }
 
+/* Of so many bits a copy is made in slices. */
+#define SLICED_BITS ((uint64_t)1 << 20)
+
+static void copy_sliced(struct proc *p, uint8_t *to, uint64_t offset, struct bits s,
+                        uint64_t bits)
+{
+    SLICED(p, NULL);
+    bits_copy(to, offset, s.base, s.offset, bits);
+}
+
 static void put_bits(struct proc *p, struct bs_build *b, struct bits s,
                      uint64_t bits)
 {
     assert(bits <= b->size - b->offset);
-    if ((b->offset | s.offset | bits) % 8 == 0)
+    if (unlikely(bits >= SLICED_BITS))
+        copy_sliced(p, b->base, b->offset, s, bits);
+    else if ((b->offset | s.offset | bits) % 8 == 0)
         memcpy(b->base + b->offset / 8, s.base + s.offset / 8, bits / 8);
     else
         bits_copy(b->base, b->offset, s.base, s.offset, bits);

@@ -11,6 +11,7 @@
 #include "vm/binary.h"
 #include "vm/proc.h"
 #include "vm/ops.h"
+#include "vm/slice.h"
 #include "vm/wstack.h"
 
 /* A part of a heap binary is copied without the rest of it. */
@@ -69,6 +70,8 @@ static inline size_t object_otp_words(const term *obj)
     }
 }
 
+#define FLAT_NS 10             /* to look at an object of one term */
+
 /* COPY: literals count nothing. */
 enum what { COPY, ALL, FLAT };
 
@@ -90,6 +93,8 @@ static inline __attribute__((always_inline)) size_t size_of(term t,
                 term head = cons_head(t);
 
                 n += CONS_WORDS;
+                if (what == FLAT)
+                    slice(FLAT_NS);
                 if (!term_is_imm(head))
                     wstack_push(&todo, head);
             } while (list_next(&t, &w) && !(what == COPY && term_stays(t)));
@@ -123,6 +128,9 @@ static inline __attribute__((always_inline)) size_t size_of(term t,
         if (todo.n == 0)
             break;
         t = wstack_pop(&todo);
+        /* The others are of a copy, which is made at once. */
+        if (what == FLAT)
+            slice(FLAT_NS);
     }
     wstack_fini(&todo);
     return n;
@@ -381,6 +389,9 @@ struct seen {
 };
 
 /* Where the copy of an object is noted: 0 for one that was not met before. */
+#define SEEN_NS 40              /* to look whether an object was met before */
+#define REHASH_NS 20
+
 static term *seen_at(struct seen *s, term t)
 {
     size_t mask = s->size - 1;
@@ -419,10 +430,12 @@ static void seen_room(struct seen *s)
     if (s->n * 2 < s->size)
         return;
     seen_init(s, old.size * 2);
-    for (size_t i = 0; i < old.size; i++)
+    for (size_t i = 0; i < old.size; i++) {
         if (old.slots[i].from)
             *seen_at(s, old.slots[i].from) = old.slots[i].to;
-    vm_free(old.slots);
+        slice(REHASH_NS);
+    }
+    slice_free(old.slots);
 }
 
 static inline bool is_object(term t)
@@ -451,6 +464,7 @@ static size_t walk_shared(struct seen *seen, term t, bool otp)
             continue;
         seen_room(seen);
         met = seen_at(seen, t);
+        slice(SEEN_NS);
         if (*met)
             continue;
         *met = THE_NON_VALUE;
@@ -493,7 +507,7 @@ size_t term_size_shared(term t)
 
     seen_init(&seen, 64);
     n = walk_shared(&seen, t, true);
-    vm_free(seen.slots);
+    slice_free(seen.slots);
     return n;
 }
 
@@ -528,6 +542,7 @@ term term_copy_shared(struct proc *p, term t)
     d = (struct dest){s, &p->heap.off};
     copy_shared_word(&d, &seen, &t);
     while (s < d.htop) {
+        slice(SEEN_NS);
         if (!term_is_header(*s)) {
             copy_shared_word(&d, &seen, s++);
             continue;
@@ -552,6 +567,6 @@ term term_copy_shared(struct proc *p, term t)
             s += 1 + header_words(*s);
         }
     }
-    vm_free(seen.slots);
+    slice_free(seen.slots);
     return t;
 }

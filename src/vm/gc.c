@@ -46,8 +46,10 @@
 #define ROOMY_COLLECTIONS 4
 #define ROOMY_MAX_WORDS ((size_t)1 << 20)
 
-/* Heaps of so many words, fragments included, are collected in slices. */
+/* Heaps of so many words, with fragments and binaries, are collected in slices. */
 #define SLICED_WORDS ((size_t)128 << 10)
+/* An object of more words is copied in slices. */
+#define SLICED_OBJECT ((size_t)32 << 10)
 /* Words looked at, and cells of one list copied, until time is looked at. */
 #define PACE_WORDS 128
 #define PACE_CELLS 1024
@@ -200,8 +202,11 @@ static inline __attribute__((always_inline)) void visit(struct gc *g, term *at,
         copy = *to;
         *to += 1 + n;
         copy[0] = header;
-        for (size_t i = 1; i <= n; i++)
-            copy[i] = src[i];
+        if (unlikely(n > SLICED_OBJECT))
+            slice_copy(copy + 1, src + 1, n * sizeof *copy);
+        else
+            for (size_t i = 1; i <= n; i++)
+                copy[i] = src[i];
         src[0] = *at = boxed_make(copy);
     }
 }
@@ -617,8 +622,10 @@ int gc_collect_running(struct proc *p, size_t words, term *roots, size_t n)
 {
     const struct heap *h = &p->heap;
 
+    /* What it takes to give binaries back counts too. */
     if (likely((size_t)(h->hend - h->heap + (h->old_htop - h->old_heap)) +
-                   h->mbuf_words < SLICED_WORDS && !vm.stress_gc))
+                   h->mbuf_words + h->off.vheap_words + h->old_off.vheap_words +
+                   h->frag_vheap_words < SLICED_WORDS && !vm.stress_gc))
         return collect(p, words, roots, n, false);
     SLICED(p, NULL);
     return collect(p, words, roots, n, false);

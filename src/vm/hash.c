@@ -147,6 +147,7 @@ static uint32_t phash2_bits(uint32_t hash, term t)
             bits_copy(buf, 0, b.base, at, n * 8);
             blocks(s, buf, n);
             at += n * 8;
+            slice(n);
         }
     }
     memset(buf, 0, 13);
@@ -579,6 +580,7 @@ static uint64_t stir_bits(uint64_t h, struct bits b, bool strong)
         bits_copy(buf, 0, b.base, at, k);
         memcpy(&w, buf, 8);
         h = hash_stir(h, w, strong);
+        slice(10);
     }
     return h;
 }

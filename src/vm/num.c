@@ -10,6 +10,7 @@
 #include "vm/exc.h"
 #include "vm/big.h"
 #include "vm/digits.h"
+#include "vm/slice.h"
 
 #include <math.h>
 
@@ -143,6 +144,9 @@ static bool both_integers(term a, term b)
 
 /* --- + - * --------------------------------------------------------------- */
 
+/* Numbers of which one has so many digits are multiplied and divided in slices. */
+#define SLICED_DIGITS 512
+
 /* a + b, or a - b if negate. Integers. */
 static term int_add(struct proc *p, term ta, term tb, bool negate)
 {
@@ -209,6 +213,17 @@ term num_sub(struct proc *p, term a, term b)
     return to_doubles(a, b, &x, &y) ? make_float(p, x - y) : badarith(p);
 }
 
+static void mul_sliced(struct proc *p, uint64_t *r, const struct integer *a,
+                       const struct integer *b)
+{
+    SLICED(p, NULL);
+
+    if (a->d == b->d)
+        dig_sqr(r, a->d, a->n);
+    else
+        dig_mul(r, a->d, a->n, b->d, b->n);
+}
+
 static term int_mul(struct proc *p, term ta, term tb)
 {
     struct integer a, b;
@@ -236,7 +251,9 @@ static term int_mul(struct proc *p, term ta, term tb)
     hp = heap_try(p, 1 + a.n + b.n);
     if (!hp)
         return THE_NON_VALUE;
-    if (b.n == 1)
+    if (unlikely(a.n + b.n >= SLICED_DIGITS))
+        mul_sliced(p, hp + 1, &a, &b);
+    else if (b.n == 1)
         hp[1 + a.n] = dig_mul1(hp + 1, a.d, a.n, b.d[0], 0);
     else if (a.n == 1)
         hp[1 + b.n] = dig_mul1(hp + 1, b.d, b.n, a.d[0], 0);
@@ -266,6 +283,17 @@ term num_fdiv(struct proc *p, term a, term b)
     return to_doubles(a, b, &x, &y) ? make_float(p, x / y) : badarith(p);
 }
 
+static void divrem(struct proc *p, uint64_t *q, uint64_t *r, const struct integer *a,
+                   const struct integer *b)
+{
+    if (likely(a->n < SLICED_DIGITS)) {
+        dig_divrem(q, r, a->d, a->n, b->d, b->n);
+    } else {
+        SLICED(p, NULL);
+        dig_divrem(q, r, a->d, a->n, b->d, b->n);
+    }
+}
+
 term num_div(struct proc *p, term ta, term tb)
 {
     struct integer a, b;
@@ -288,7 +316,7 @@ term num_div(struct proc *p, term ta, term tb)
     hp = heap_try(p, 1 + a.n - b.n + 1);
     if (!hp)
         return THE_NON_VALUE;
-    dig_divrem(hp + 1, NULL, a.d, a.n, b.d, b.n);
+    divrem(p, hp + 1, NULL, &a, &b);
     return big_finish(p, hp, a.n - b.n + 1, a.negative != b.negative);
 }
 
@@ -308,7 +336,7 @@ term num_rem(struct proc *p, term ta, term tb)
     hp = heap_try(p, 1 + b.n);
     if (!hp)
         return THE_NON_VALUE;
-    dig_divrem(NULL, hp + 1, a.d, a.n, b.d, b.n);
+    divrem(p, NULL, hp + 1, &a, &b);
     return big_finish(p, hp, b.n, a.negative);
 }
 

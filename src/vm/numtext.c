@@ -11,11 +11,13 @@
 #include "vm/exc.h"
 #include "vm/big.h"
 #include "vm/digits.h"
+#include "vm/slice.h"
 
 #include <ryu/ryu.h>
 
 #define TEXT_SPLIT_MIN 40       /* digits */
 #define POWERS_MAX 32           /* chunk^(2^31) is beyond any memory */
+#define CHAR_NS 2               /* what a character of a text takes */
 
 static const char digit_char[] = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ";
 
@@ -124,6 +126,7 @@ static char *text_school(const struct radix *r, uint64_t *a, size_t n,
         word_text(out + r->chars, chunk[i - 1], r->base, r->chars);
         out += r->chars;
     }
+    slice(k * (k + r->chars) * CHAR_NS);
     return out;
 }
 
@@ -175,6 +178,7 @@ static char *text_bits(const uint64_t *a, size_t n, unsigned bits, char *out)
         if (shift + bits > 64 && i + 1 < n)
             v |= a[i + 1] << (64 - shift);
         *out++ = digit_char[v & mask];
+        slice(CHAR_NS);
     }
     return out;
 }
@@ -279,6 +283,7 @@ static size_t parse_school(const struct radix *r, const char *s, size_t n,
         if (carry)
             d[used++] = carry;
     }
+    slice(n * CHAR_NS);
     return used;
 }
 
@@ -332,6 +337,7 @@ static size_t parse_bits(const char *s, size_t n, unsigned bits, uint64_t *d)
         d[at / 64] |= v << shift;
         if (shift + bits > 64)
             d[at / 64 + 1] |= v >> (64 - shift);
+        slice(CHAR_NS);
     }
     return dig_strip(d, (at + 63) / 64);
 }

@@ -5,8 +5,11 @@
 #include "vm/pdict.h"
 
 #include "vm/ops.h"
+#include "vm/slice.h"
 
 #define PDICT_MIN_SLOTS 8
+#define EMPTY_NS 4              /* to write a slot that is empty */
+#define MOVE_NS 20              /* and to move one */
 
 static size_t home(const struct pdict *d, term key)
 {
@@ -30,22 +33,27 @@ static struct pdict *pdict_new(size_t slots)
 
     d->n = 0;
     d->mask = slots - 1;
-    for (size_t i = 0; i < slots; i++)
+    for (size_t i = 0; i < slots; i++) {
         d->slot[i] = (struct pdict_slot){THE_NON_VALUE, THE_NON_VALUE};
+        slice(EMPTY_NS);
+    }
     return d;
 }
 
 static void grow(struct proc *p)
 {
+    SLICED(p, NULL);
+
     struct pdict *old = p->dict, *d = pdict_new((old->mask + 1) * 2);
 
     for (size_t i = 0; i <= old->mask; i++) {
         if (old->slot[i].key != THE_NON_VALUE)
             *find(d, old->slot[i].key) = old->slot[i];
+        slice(MOVE_NS);
     }
     d->n = old->n;
     p->dict = d;
-    vm_free(old);
+    slice_free(old);
 }
 
 term pdict_get(const struct proc *p, term key)
@@ -109,7 +117,7 @@ term pdict_erase(struct proc *p, term key)
 
 void pdict_clear(struct proc *p)
 {
-    vm_free(p->dict);
+    slice_free(p->dict);
     p->dict = NULL;
 }
 

@@ -365,9 +365,9 @@ static void proc_free(struct proc *p)
 {
     assert(!p->links && !p->timers);
     vm.info->ended_reductions += p->reductions;
-    pdict_clear(p);
     {
         SLICED(p, NULL);
+        pdict_clear(p);
         msgq_clear(&p->msgq);
         heap_fini(&p->heap);
     }

@@ -1,5 +1,11 @@
 /* wstack.c - the part of the word stack that is rarely needed: growing. */
 #include "vm/wstack.h"
+#include "vm/slice.h"
+
+void wstack_free(struct wstack *s)
+{
+    slice_free(s->base);
+}
 
 void wstack_grow(struct wstack *s)
 {

@@ -21,10 +21,11 @@ static inline void wstack_init(struct wstack *s)
     s->n = 0;
     s->size = WSTACK_LOCAL;
 }
+void wstack_free(struct wstack *s);
 static inline void wstack_fini(struct wstack *s)
 {
     if (s->base != s->local)
-        vm_free(s->base);
+        wstack_free(s);
 }
 void wstack_grow(struct wstack *s);     /* double; ends the VM without memory */
 static inline void wstack_push(struct wstack *s, term t)

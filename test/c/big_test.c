@@ -295,5 +295,6 @@ int main(void)
         cmocka_unit_test(no_room),
     };
 
+    t_vm();
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

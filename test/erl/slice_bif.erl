@@ -133,6 +133,26 @@ operations() ->
                              binary:matches(B, [<<"fox">>, <<"brown">>, <<"o">>])} end},
      {match_across, fun() -> binary:copy(<<"0123456">>, 100000) end,
       fun(B) -> {length(binary:matches(B, <<"60123456012">>)), binary:match(B, binary:part(B, 3, 299999))} end},
+     {build, Bin, fun(B) -> {<<B/binary, B/binary>>, <<1:1, B/binary, 5:7>>, <<(B):10000/binary, 3:3>>} end},
+     {shifted, fun() -> <<1:1, (bin())/binary, 1:3>> end,
+      fun(B) -> <<_:1, R/bits>> = B,
+                {erlang:phash2(R), erlang:bitstring_to_list(R), R =:= <<R/bits>>, #{R => 1} =:= #{<<R/bits>> => 1}} end},
+     {tuple, fun() -> erlang:make_tuple(10 * n(), x) end,
+      fun(T) -> {setelement(7, T, y), erlang:append_element(T, z), erlang:insert_element(9, T, z),
+                 erlang:delete_element(10, T)} end},
+     {arithmetic, fun() -> {1 bsl (30 * n()) - 7, 1 bsl (13 * n()) - 5} end,
+      fun({I, J}) -> {I * I, I * J, I div J, I rem J, (I div J) * J + I rem J =:= I} end},
+     {digits, fun() -> 1 bsl (20 * n()) - 3 end,
+      fun(I) -> L = integer_to_list(I), {L, I =:= list_to_integer(L), integer_to_binary(I, 16),
+                                         binary_to_integer(integer_to_binary(I, 7), 7)} end},
+     {dictionary, Pairs, fun(L) -> Before = erase(),
+                                   [put({I}, X) || {I, X} <- L],
+                                   R = {lists:sort(get_keys()), lists:sort(get()), lists:sort(erase()), get()},
+                                   [put(K, V) || {K, V} <- Before],
+                                   R end},
+     {sizes, fun() -> L = pairs(), [L, {L}] end,
+      fun(L) -> {erts_debug:flat_size(L), erts_debug:size(L), erts_debug:copy_shared(L)} end},
+     {file, Bin, fun file/1},
      {split, Bin, fun(B) -> binary:split(B, <<" ">>, [global]) end},
      {replace, Bin, fun(B) -> binary:replace(B, <<"fox">>, <<"cat">>, [global]) end},
      {prefix, Bin, fun(B) -> {binary:longest_common_prefix([B, <<B/binary, 1>>]),
@@ -152,6 +172,21 @@ operations() ->
      {ets_delete_all, fun() -> T = ets:new(t, []), ets:insert(T, pairs()), T end,
       fun(T) -> ets:delete_all_objects(T), ets:insert(T, {1}), ets:tab2list(T) end},
      {ets_delete, fun() -> T = ets:new(t, [ordered_set]), ets:insert(T, pairs()), T end, fun ets:delete/1}].
+
+%% Written and read in pieces, which do not tear: some are large, and some are small.
+file(B) ->
+    Name = "slice_bif." ++ integer_to_list(erlang:unique_integer([positive])),
+    L = [B, binary:copy(B, 20), <<>>, <<"end">>],
+    ok = file:write_file(Name, L),
+    {ok, F} = file:open(Name, [read, write, raw, binary]),
+    Whole = iolist_to_binary(L),
+    {ok, Whole} = file:read_file(Name),
+    {ok, Whole} = file:pread(F, 0, 2 * byte_size(Whole)),
+    ok = file:pwrite(F, byte_size(Whole), [Whole]),
+    {ok, Twice} = file:read(F, 3 * byte_size(Whole)),
+    ok = file:close(F),
+    ok = file:delete(Name),
+    Twice.
 
 %% A long queue, off the heap and on it, and its owner's end.
 mailbox() ->
