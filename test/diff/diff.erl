@@ -116,7 +116,7 @@ call(M, F, A, Ms) ->
     receive
         {Pid, {Result, Reductions}} ->
             demonitor(Ref, [flush]),
-            {plain(Result), Reductions};
+            {Result, Reductions};
         {'DOWN', Ref, process, Pid, Reason} ->
             {{down, plain(Reason)}, infinity}
     after Ms ->
@@ -130,8 +130,10 @@ result(M, F, A) ->
     catch
         Class:Reason:Stack -> {Class, Reason, Stack}
     end,
+    %% A large result is as long work as a long call, when all is collected all the time.
+    Plain = plain(Result),
     {reductions, N} = process_info(self(), reductions),
-    {Result, N}.
+    {Plain, N}.
 
 %% Without what differs between two runs; floats as bits, for 0.0 =:= -0.0.
 plain(F) when is_float(F) -> {'$float', <<F/float>>};
