@@ -43,6 +43,8 @@
 #define NIF(m, f, a) BIF_DEF(bif_##m##_##f##_##a, term)
 
 size_t persistent_term_buckets(void);   /* of its hash table */
+struct literal_area;
+void persistent_term_visit(void (*see)(void *ctx, const struct literal_area *a), void *ctx);
 
 /* Fail. All return THE_NON_VALUE, so: return bif_error(p, am_badarg); */
 term bif_error(struct proc *p, term reason);            /* error:Reason */

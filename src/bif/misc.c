@@ -5,6 +5,7 @@
 #include "bif/bif.h"
 #include "bif/build.h"
 #include "bif/info.h"
+#include "bif/node_refs.h"
 #include "bif/procinfo.h"
 #include "io/port.h"
 #include "op/loader.h"
@@ -298,6 +299,8 @@ BIF(erts_debug, get_internal_state, 1)
                    : bif_badarg(p);
     }
     switch (arg[0]) {
+    case am_node_and_dist_references:
+        return node_references_term(p);
     case am_next_pid:
         return small_make(proc_next_number(false, 0));
     case am_process_info_args:
@@ -342,6 +345,11 @@ BIF(erts_debug, set_internal_state, 2)
     if (!vm.info->internal_state)
         return bif_error(p, am_undef);
     switch (arg[0]) {
+    case am_node_tab_delayed_delete:
+        /* Nodes nobody refers to are not kept for a while: 0, or as ever. */
+        if (arg[1] != small_make(0) && arg[1] != small_make(-1))
+            return bif_badarg(p);
+        return am_ok;
     case am_test_long_gc_sleep:
         if (!term_is_small(arg[1]) || small_value(arg[1]) < 0)
             return bif_badarg(p);

@@ -11,6 +11,8 @@
 #include "vm/big.h"
 #include "vm/map.h"
 
+#include <stdlib.h>
+
 GUARD(erlang, node, 0)
 {
     return node_name();
@@ -27,22 +29,53 @@ GUARD(erlang, node, 1)
     return bif_badarg(p);
 }
 
-/* Node types that are asked for; false: badarg. *self: this node counts. */
-static bool node_types(term l, bool *self)
+/*
+ * Which nodes are asked for? *others: those that identifiers lead to, which are
+ * known though there is no connection. False: badarg.
+ */
+static bool node_types(term l, bool *self, bool *others)
 {
-    if (term_is_atom(l)) {
-        *self = l == am_known || l == am_this;
+    *self = l == am_known || l == am_this;
+    *others = l == am_known;
+    if (term_is_atom(l))
         return *self || l == am_visible || l == am_hidden || l == am_connected;
-    }
-    *self = false;
     for (; term_is_cons(l); l = cons_tail(l)) {
-        bool one;
+        term type = cons_head(l);
+        bool one, more;
 
-        if (!term_is_atom(cons_head(l)) || !node_types(cons_head(l), &one))
+        if (!term_is_atom(type) || !node_types(type, &one, &more))
             return false;
         *self |= one;
+        *others |= more;
     }
     return term_is_nil(l);
+}
+
+static int term_order(const void *a, const void *b)
+{
+    term x = *(const term *)a, y = *(const term *)b;
+
+    return (x > y) - (x < y);
+}
+
+/* The names of nodes that there are identifiers of, each once. vm_alloc. */
+static term *known_names(size_t *n)
+{
+    struct node *node;
+    term *names;
+    size_t all = 0;
+
+    node_sweep();
+    names = vm_alloc(ALLOC_SYSTEM, (node_count() + 1) * sizeof *names);
+    for (size_t i = 0; (node = node_next(&i));)
+        if (node->name != node_name())
+            names[all++] = node->name;
+    qsort(names, all, sizeof *names, term_order);
+    *n = 0;
+    for (size_t i = 0; i < all; i++)
+        if (i == 0 || names[i] != names[i - 1])
+            names[(*n)++] = names[i];
+    return names;
 }
 
 BIF(erlang, nodes, 0)
@@ -50,43 +83,78 @@ BIF(erlang, nodes, 0)
     return TERM_NIL;
 }
 
+/* What is asked of each node: nothing, or keys of its info map. */
+struct node_info {
+    bool map, id, type;
+};
+
+static term node_entry(struct proc *p, term name, bool self, const struct node_info *info)
+{
+    term pairs[4];
+    size_t n = 0;
+
+    if (info->id) {
+        pairs[2 * n] = am_connection_id;
+        pairs[2 * n++ + 1] = am_undefined;
+    }
+    if (info->type) {
+        pairs[2 * n] = am_node_type;
+        pairs[2 * n++ + 1] = self ? am_this : am_known;
+    }
+    return info->map ? build_tuple2(p, name, map_from_pairs(p, pairs, n)) : name;
+}
+
+static term node_list(struct proc *p, bool self, bool others, const struct node_info *info)
+{
+    term list = self ? build_cons(p, node_entry(p, node_name(), true, info), TERM_NIL)
+                     : TERM_NIL;
+
+    if (others) {
+        size_t n;
+        term *names = known_names(&n);
+
+        for (size_t i = 0; i < n; i++)
+            list = build_cons(p, node_entry(p, names[i], false, info), list);
+        vm_free(names);
+    }
+    return list;
+}
+
 BIF(erlang, nodes, 1)
 {
-    bool self;
+    static const struct node_info none;
+    bool self, others;
 
-    if (!node_types(arg[0], &self))
+    if (!node_types(arg[0], &self, &others))
         return bif_badarg(p);
-    return self ? build_cons(p, node_name(), TERM_NIL) : TERM_NIL;
+    return node_list(p, self, others, &none);
 }
 
 BIF(erlang, nodes, 2)
 {
-    static const term keys[] = {am_connection_id, am_node_type};
-    static const term values[] = {am_undefined, am_this};
-    term pairs[4];
-    size_t n = 0, known = 0;
-    bool self;
+    struct node_info info = {.map = true};
+    const struct {
+        term key;
+        bool *want;
+    } keys[] = {{am_connection_id, &info.id}, {am_node_type, &info.type}};
+    size_t known = 0;
+    bool self, others;
 
-    if (!node_types(arg[0], &self) || !term_is_map(arg[1]))
+    if (!node_types(arg[0], &self, &others) || !term_is_map(arg[1]))
         return bif_badarg(p);
     for (size_t i = 0; i < 2; i++) {
-        term want = map_get(arg[1], keys[i]);
+        term want = map_get(arg[1], keys[i].key);
 
         if (want == THE_NON_VALUE)
             continue;
         if (!term_is_bool(want))
             return bif_badarg(p);
         known++;
-        if (want == am_true) {
-            pairs[2 * n] = keys[i];
-            pairs[2 * n++ + 1] = values[i];
-        }
+        *keys[i].want = want == am_true;
     }
     if (known != map_size(arg[1]))
         return bif_badarg(p);
-    if (!self)
-        return TERM_NIL;
-    return build_item(p, node_name(), map_from_pairs(p, pairs, n), TERM_NIL);
+    return node_list(p, self, others, &info);
 }
 
 static term monitor_node(struct proc *p, term node, term on, term opts)

@@ -43,6 +43,15 @@ static struct persistent *table(void)
 
 size_t persistent_term_buckets(void) { return table()->buckets; }
 
+void persistent_term_visit(void (*see)(void *ctx, const struct literal_area *a), void *ctx)
+{
+    struct persistent *t = table();
+
+    for (size_t i = 0; i < t->buckets; i++)
+        for (struct entry *e = t->bucket[i]; e; e = e->next)
+            see(ctx, e->area);
+}
+
 static term entry_key(const struct entry *e) { return *tuple_at(e->pair, 1); }
 static term entry_value(const struct entry *e) { return *tuple_at(e->pair, 2); }
 

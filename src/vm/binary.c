@@ -58,13 +58,33 @@ void resource_put(struct resource *r)
         r->free(r);
 }
 
+void offheap_share(term *obj)
+{
+    switch (header_type(*obj)) {
+    case BOX_REFCBIN:
+        refbin_get(((struct refcbin_words *)obj)->bin);
+        break;
+    case BOX_MAGIC:
+        resource_get(((struct magic_words *)obj)->res);
+        break;
+    default:
+        assert(header_type(*obj) >= BOX_EXTPID && header_type(*obj) <= BOX_EXTREF);
+        node_ref(((struct ext_words *)obj)->node);
+    }
+}
+
 void offheap_drop(term *obj)
 {
-    if (header_type(*obj) == BOX_REFCBIN) {
+    switch (header_type(*obj)) {
+    case BOX_REFCBIN:
         refbin_put(((struct refcbin_words *)obj)->bin);
-    } else {
-        assert(header_type(*obj) == BOX_MAGIC);
+        break;
+    case BOX_MAGIC:
         resource_put(((struct magic_words *)obj)->res);
+        break;
+    default:
+        assert(header_type(*obj) >= BOX_EXTPID && header_type(*obj) <= BOX_EXTREF);
+        node_put(((struct ext_words *)obj)->node);
     }
 }
 

@@ -17,7 +17,7 @@ struct bif_timer {
     struct timer timer;
     struct proc *p;                 /* NULL: to a name */
     struct bif_timer *next, **prev; /* of p */
-    term name;
+    term name;                      /* who it was for: pid or name */
     struct mbuf *frag;              /* holds message; NULL: immediate */
     term message;
 };
@@ -107,6 +107,15 @@ void btimer_start(const uint64_t ref[2], uint64_t at_ns, term to, term message,
 static struct bif_timer *find(const uint64_t ref[2])
 {
     return (struct bif_timer *)set_find(vm.btimers, ref[0], ref[1]);
+}
+
+void btimer_visit(void (*see)(void *ctx, term to, const struct mbuf *frag), void *ctx)
+{
+    for (struct snode *s = vm.btimers->first; s; s = s->next) {
+        struct bif_timer *b = (struct bif_timer *)s;
+
+        see(ctx, b->name, b->frag);
+    }
 }
 
 int64_t btimer_left(const uint64_t ref[2])

@@ -16,6 +16,8 @@ void btimer_start(const uint64_t ref[2], uint64_t at_ns, term to, term message,
 /* Milliseconds left, -1: there is no such timer. */
 int64_t btimer_left(const uint64_t ref[2]);
 int64_t btimer_cancel(const uint64_t ref[2]);
+/* All that there are: to, a pid or a name; frag, what they send, or NULL. */
+void btimer_visit(void (*see)(void *ctx, term to, const struct mbuf *frag), void *ctx);
 /* p ends: its timers too, a slice of them. True when none is left. */
 bool btimer_proc_exit(struct proc *p, int32_t *reds);
 

@@ -9,6 +9,7 @@
  * place that knows.
  */
 #include "vm/binary.h"
+#include "vm/node.h"
 #include "vm/proc.h"
 #include "vm/ops.h"
 #include "vm/slice.h"
@@ -201,6 +202,12 @@ static inline void offheap_get(struct dest *d, term *obj)
     }
     case BOX_MAGIC:
         resource_get(((struct magic_words *)obj)->res);
+        offheap_link(d->off, obj, 0);
+        break;
+    case BOX_EXTPID:
+    case BOX_EXTPORT:
+    case BOX_EXTREF:
+        node_ref(((struct ext_words *)obj)->node);
         offheap_link(d->off, obj, 0);
         break;
     }

@@ -240,7 +240,7 @@ static bool is_this_node(term name, uint32_t creation)
 
 static size_t ext_words(size_t data)
 {
-    return 2 + data;
+    return sizeof(struct ext_words) / sizeof(term) + data;
 }
 
 /* Words that a reference of another node with n numbers takes. */
@@ -495,8 +495,10 @@ static term put_ext(struct dest *d, enum box_type type, term name,
     term *p = d->htop;
     struct ext_words *e = (struct ext_words *)p;
 
-    e->header = HEADER(type, 0, 1 + n);
-    e->node = node_intern(name, creation);
+    e->header = HEADER(type, 0, ext_words(n) - 1);
+    e->next = d->off->first;
+    d->off->first = p;
+    e->node = node_get(name, creation);
     memcpy(e->data, data, n * sizeof *data);
     d->htop = p + ext_words(n);
     return boxed_make(p);

@@ -34,8 +34,9 @@ struct proc;
 #define HEAP_MIN_WORDS 233      /* OTP's, so that process_info agrees */
 
 /*
- * Off-heap objects found on a heap: refc binaries and magic refs. Word 1 of
- * the object links to the next one on the same heap (an address, or 0).
+ * Off-heap objects found on a heap: refc binaries, magic refs, identifiers of
+ * other nodes. Word 1 of the object links to the next one on the same heap (an
+ * address, or 0).
  */
 struct offheap {
     term *first;
@@ -115,6 +116,8 @@ struct dest {
     struct offheap *off;
 };
 
+/* Count a second object like this one. */
+void offheap_share(term *obj);
 /* Drop the reference of one off-heap object; of all in a list. */
 void offheap_drop(term *obj);
 void offheap_release(struct offheap *off);

@@ -44,7 +44,7 @@ void node_set_this(const struct node *n)
 
 /* Open addressing, at most half full; nodes themselves never move. */
 struct node_table {
-    const struct node **slots;
+    struct node **slots;
     size_t n, size;
 };
 
@@ -59,40 +59,85 @@ static size_t node_slot(const struct node_table *t, term name, uint32_t creation
             return i;
 }
 
-static void table_resize(struct node_table *t, size_t size)
+/* Into a table of this size, without those that nobody refers to. */
+static void table_rebuild(struct node_table *t, size_t size)
 {
     struct node_table old = *t;
 
+    t->n = 0;
     t->size = size;
     t->slots = vm_zalloc(ALLOC_SYSTEM, size * sizeof *t->slots);
-    for (size_t i = 0; i < old.size; i++)
-        if (old.slots[i])
-            t->slots[node_slot(t, old.slots[i]->name, old.slots[i]->creation)] =
-                old.slots[i];
+    for (size_t i = 0; i < old.size; i++) {
+        struct node *n = old.slots[i];
+
+        if (n && __atomic_load_n(&n->refc, __ATOMIC_ACQUIRE) > 0) {
+            t->slots[node_slot(t, n->name, n->creation)] = n;
+            t->n++;
+        } else {
+            vm_free(n);
+        }
+    }
     vm_free(old.slots);
 }
 
-const struct node *node_intern(term name, uint32_t creation)
+static size_t table_min(void)
+{
+    return vm.stress_gc ? 2 : 16;
+}
+
+void node_sweep(void)
+{
+    struct node_table *t = vm.nodes;
+    size_t size;
+
+    if (!t)
+        return;
+    table_rebuild(t, t->size);
+    for (size = t->size; size > table_min() && t->n * 8 < size; size /= 2)
+        ;
+    if (size < t->size)
+        table_rebuild(t, size);
+}
+
+size_t node_count(void)
+{
+    return vm.nodes ? vm.nodes->n : 0;
+}
+
+struct node *node_next(size_t *i)
+{
+    struct node_table *t = vm.nodes;
+
+    for (; t && *i < t->size; ++*i)
+        if (t->slots[*i])
+            return t->slots[(*i)++];
+    return NULL;
+}
+
+struct node *node_get(term name, uint32_t creation)
 {
     struct node_table *t = vm.nodes;
     struct node *node;
     size_t i;
 
-    if (name == nonode.name && creation == nonode.creation)
-        return &nonode;
     if (!t) {
         t = vm.nodes = vm_zalloc(ALLOC_SYSTEM, sizeof *t);
-        table_resize(t, vm.stress_gc ? 2 : 16);
+        table_rebuild(t, table_min());
     }
     i = node_slot(t, name, creation);
-    if (t->slots[i])
+    if (t->slots[i]) {
+        node_ref(t->slots[i]);
         return t->slots[i];
+    }
     if ((t->n + 1) * 2 > t->size) {
-        table_resize(t, t->size * 2);
+        node_sweep();
+        /* A quarter at least is free then: no sweep soon. */
+        if ((t->n + 1) * 4 > t->size)
+            table_rebuild(t, t->size * 2);
         i = node_slot(t, name, creation);
     }
     node = vm_alloc(ALLOC_SYSTEM, sizeof *node);
-    *node = (struct node){name, creation};
+    *node = (struct node){name, creation, 1};
     t->slots[i] = node;
     t->n++;
     return node;

@@ -29,20 +29,40 @@ static inline bool term_is_local_ref(term t)
     return boxed_is(t, BOX_REF) || boxed_is(t, BOX_MAGIC);
 }
 
-/* One incarnation of a node. Interned; never freed. */
+/*
+ * One incarnation of a node, interned. refc counts the identifiers that lead to
+ * it, atomic, for threads. One that nobody refers to is dropped when the table
+ * would grow, or is looked at.
+ */
 struct node {
     term name;              /* atom */
     uint32_t creation;
+    int64_t refc;
 };
-const struct node *node_intern(term name, uint32_t creation);
+/* With one reference more, the caller's. */
+struct node *node_get(term name, uint32_t creation);
+static inline void node_ref(struct node *n)
+{
+    __atomic_fetch_add(&n->refc, 1, __ATOMIC_RELAXED);
+}
+static inline void node_put(struct node *n)
+{
+    __atomic_fetch_sub(&n->refc, 1, __ATOMIC_RELEASE);
+}
+/* Visit all others that are referred to: start with *i = 0; NULL at the end. */
+struct node *node_next(size_t *i);
+size_t node_count(void);
+/* Forget those that are not: before a visit. */
+void node_sweep(void);
 extern const struct node *const *node_this; /* nonode@nohost, 0 */
 term node_name(void);
-void node_set_this(const struct node *n);    /* setnode/2; n is interned */
+void node_set_this(const struct node *n);    /* setnode/2; n has a reference */
 
 /* Identifiers of other nodes: boxed, nothing in them is a term. */
 struct ext_words {
     term header;            /* BOX_EXTPID, BOX_EXTPORT, BOX_EXTREF */
-    const struct node *node;
+    term *next;             /* offheap list */
+    struct node *node;      /* counted */
     uint64_t data[];        /* pid: number | serial << 32; port: number;
                                ref: count, then 32-bit numbers two a word */
 };

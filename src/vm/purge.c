@@ -238,10 +238,7 @@ static struct mbuf *copy_area(struct literal_area *a, struct move *m)
     while (from) {
         term *obj = (term *)((uintptr_t)from + m->distance);
 
-        if (header_type(*obj) == BOX_MAGIC)
-            resource_get(((struct magic_words *)obj)->res);
-        else
-            refbin_get(((struct refcbin_words *)obj)->bin);
+        offheap_share(obj);
         from = (term *)(uintptr_t)from[1];
         obj[1] = (term)(uintptr_t)f->off.first;
         f->off.first = obj;

@@ -145,7 +145,7 @@ enum box_type {
     BOX_NEGBIG = 10,
     BOX_REF = 11,       /* struct ref_words (node.h): a reference of this node */
     BOX_MAGIC = 12,     /* a reference that owns a struct resource (binary.h) */
-    BOX_EXTPID = 13,    /* node pointer, number, serial (node.h) */
+    BOX_EXTPID = 13,    /* struct ext_words (node.h) */
     BOX_EXTPORT = 14,
     BOX_EXTREF = 15,
     BOX_HEAPBIN = 16,   /* size in bytes, then the bytes */
