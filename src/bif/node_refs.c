@@ -195,12 +195,12 @@ static void in_literals(struct walk *w)
 static void walk_all(struct walk *w, struct proc *p)
 {
     struct proc *q;
-    struct port *port;
+    const struct port *port;
 
     for (size_t i = 0; (q = proc_next(&i));)
         if (q == p || !q->stack)
             in_process(w, q);
-    for (size_t i = 0; (port = port_next(&i));) {
+    for (port = port_next(NULL); port; port = port_next(port)) {
         holder(w, am_port, port->id, am_heap);
         in_frags(w, port->data_mbuf);
     }

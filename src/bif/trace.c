@@ -80,7 +80,7 @@ static void change_existing(term what, struct change *c)
 
     for (size_t i = 0; procs && (p = proc_next(&i));)
         change_proc(p, c);
-    for (size_t i = 0; ports && (port = port_next(&i));)
+    for (port = ports ? port_next(NULL) : NULL; port; port = port_next(port))
         change_port(port, c);
 }
 

@@ -18,11 +18,13 @@
 
 #define PORTS_MAX 65536     /* as many as OTP's +Q default */
 #define TABLE_MIN 64        /* buckets */
+#define PORT_NUMBER_MAX (((uint32_t)1 << 28) - 1)   /* OTP's; then from 0 again */
 
 struct port_table {
     struct port **bucket;
     size_t mask, count, open;
-    uint64_t next;              /* number of the next port */
+    struct port *first, **last; /* all, in the order they were opened */
+    uint32_t next;              /* number of the next port, or the first free behind */
     struct port_driver *drivers;
 };
 
@@ -32,6 +34,7 @@ void port_init(void)
 
     t->mask = TABLE_MIN - 1;
     t->bucket = vm_zalloc(ALLOC_SYSTEM, TABLE_MIN * sizeof *t->bucket);
+    t->last = &t->first;
     vm.ports = t;
     port_driver_add(&fd_driver);
     port_driver_add(&ttysl_driver);
@@ -86,6 +89,11 @@ static void dispose(struct port *port)
     while (*at != port)
         at = &(*at)->next;
     *at = port->next;
+    *port->all_prev = port->all_next;
+    if (port->all_next)
+        port->all_next->all_prev = port->all_prev;
+    else
+        t->last = port->all_prev;
     t->count--;
     if (port->data_mbuf)
         mbuf_free(port->data_mbuf);
@@ -93,6 +101,26 @@ static void dispose(struct port *port)
     vm_free(port->line);
     vm_free(port->spawn_name);
     vm_free(port);
+}
+
+static struct port *find_any(uint64_t number)
+{
+    struct port *p = vm.ports->bucket[number & vm.ports->mask];
+
+    while (p && port_number(p->id) != number)
+        p = p->next;
+    return p;
+}
+
+uint32_t port_next_number(bool set, uint32_t n)
+{
+    struct port_table *t = vm.ports;
+
+    if (set)
+        t->next = n & PORT_NUMBER_MAX;
+    while (find_any(t->next))
+        t->next = (t->next + 1) & PORT_NUMBER_MAX;
+    return t->next;
 }
 
 struct port *port_new(struct proc *owner, const struct port_driver *d,
@@ -119,10 +147,14 @@ struct port *port_new(struct proc *owner, const struct port_driver *d,
     port->spawn_name = vm_alloc(ALLOC_SYSTEM, strlen(opts->name) + 1);
     strcpy(port->spawn_name, opts->name);
     port->links = links_new();
-    port->id = port_make(t->next++);
+    port->id = port_make(port_next_number(false, 0));
+    t->next = (t->next + 1) & PORT_NUMBER_MAX;
     at = &t->bucket[port_number(port->id) & t->mask];
     port->next = *at;
     *at = port;
+    port->all_prev = t->last;
+    *t->last = port;
+    t->last = &port->all_next;
     t->count++;
     t->open++;
     return port;
@@ -155,16 +187,13 @@ size_t port_count(void)
     return vm.ports->open;
 }
 
-struct port *port_next(size_t *i)
+struct port *port_next(const struct port *after)
 {
-    /* In order of their numbers; the walk is of numbers, not of buckets. */
-    while (*i < vm.ports->next) {
-        struct port *p = port_find(port_make((*i)++));
+    struct port *p = after ? after->all_next : vm.ports->first;
 
-        if (p)
-            return p;
-    }
-    return NULL;
+    while (p && p->closing)
+        p = p->all_next;
+    return p;
 }
 
 /*
@@ -629,16 +658,15 @@ BIF(erts_internal, port_connect, 2)
 
 BIF(erlang, ports, 0)
 {
-    struct port *port;
-    term list = TERM_NIL, *hp;
+    term *cell = heap_alloc(p, port_count() * CONS_WORDS), list = TERM_NIL, *end = &list;
 
-    for (size_t i = vm.ports->next; i-- > 0;) {
-        port = port_find(port_make(i));
-        if (port) {
-            hp = heap_alloc(p, CONS_WORDS);
-            list = put_cons(&hp, port->id, list);
-        }
+    for (const struct port *port = port_next(NULL); port; port = port_next(port)) {
+        *end = cons_make(cell);
+        cell[0] = port->id;
+        end = &cell[1];
+        cell += CONS_WORDS;
     }
+    *end = TERM_NIL;
     return list;
 }
 

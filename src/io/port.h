@@ -81,6 +81,7 @@ struct port {
     uint8_t *line;                  /* what waits for its end of line */
     size_t line_n;
     struct port *next;              /* bucket of the table */
+    struct port *all_next, **all_prev;
     term *waiters;                  /* pids that wait for not busy */
     size_t nwaiters, waiters_size;
 };
@@ -98,7 +99,10 @@ void port_abandon(struct port *port);
 /* The open port of an id, or a registered name; NULL. Closing ones are not. */
 struct port *port_find(term id);
 size_t port_count(void);
-struct port *port_next(size_t *i);  /* all that are open; start with 0 */
+/* All that are open, in that order: NULL before the first, and at the end. */
+struct port *port_next(const struct port *after);
+/* The number of the next port: set it to n or what is free after it, or ask only. */
+uint32_t port_next_number(bool set, uint32_t n);
 
 /* What processes do, for `!`, exit/2, and links. No such port: nothing. */
 void port_signal(term port, term from, term message);

@@ -142,10 +142,9 @@ static void put_owner(struct text *t, term pid)
 
 bool renew_kept_out(struct text *t)
 {
-    struct port *port;
-    size_t i = 0;
+    const struct port *port;
 
-    while ((port = port_next(&i))) {
+    for (port = port_next(NULL); port; port = port_next(port)) {
         /* The console is there in every copy. */
         if (port->driver == &fd_driver || port->driver == &ttysl_driver)
             continue;
