@@ -86,21 +86,12 @@ static size_t area_words(const struct literal_area *a)
     return (size_t)(a->end - a->start);
 }
 
-/* {Key, Value} in an area of its own, or NULL. */
+/* {Key, Value} in an area of its own, what they share once; or NULL. */
 static struct literal_area *store(term key, term value, term *pair)
 {
-    size_t words = 3 + term_size_all(key) + term_size_all(value);
-    struct literal_area *a = literal_area_new(words);
+    const term tuple[] = {TUPLE_HEADER(2), key, value};
 
-    if (!a)
-        return NULL;
-    struct dest d = {.htop = a->start + 3, .off = &a->off};
-    a->start[0] = TUPLE_HEADER(2);
-    a->start[1] = term_copy_all(&d, key);
-    a->start[2] = term_copy_all(&d, value);
-    a->end = d.htop;
-    *pair = boxed_make(a->start);
-    return a;
+    return term_to_area(boxed_make(tuple), pair);
 }
 
 BIF(persistent_term, put, 2)
@@ -128,7 +119,7 @@ BIF(persistent_term, put, 2)
     e = vm_alloc(ALLOC_SYSTEM, sizeof *e);
     *e = (struct entry){.hash = hash, .pair = pair, .area = a};
     *at = e;
-    if (++t->count > t->buckets)
+    if (++t->count > t->buckets / 2)
         resize(t, t->buckets * 2);
     return am_ok;
 }

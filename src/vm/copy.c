@@ -9,6 +9,7 @@
  * place that knows.
  */
 #include "vm/binary.h"
+#include "vm/literal.h"
 #include "vm/node.h"
 #include "vm/proc.h"
 #include "vm/ops.h"
@@ -386,13 +387,15 @@ void term_copy_block(struct dest *d, const term *from, size_t n)
 
 /*
  * With sharing kept: a table of the objects met, by address, and where their
- * copies are. For erts_debug; sends and inserts do not pay for it.
+ * copies are. For erts_debug and persistent_term; sends and inserts do not pay
+ * for it.
  */
 struct seen {
     struct {
         term from, to;
     } *slots;
     size_t n, size;             /* a power of two, at most half full */
+    bool all;                   /* literals too */
 };
 
 /* Where the copy of an object is noted: 0 for one that was not met before. */
@@ -445,9 +448,9 @@ static void seen_room(struct seen *s)
     slice_free(old.slots);
 }
 
-static inline bool is_object(term t)
+static inline bool is_object(const struct seen *s, term t)
 {
-    return !term_is_imm(t) && !term_is_literal(t);
+    return !term_is_imm(t) && (s->all || !term_is_literal(t));
 }
 
 /*
@@ -467,7 +470,7 @@ static size_t walk_shared(struct seen *seen, term t, bool otp)
         term *met;
 
         t = wstack_pop(&todo);
-        if (!is_object(t))
+        if (!is_object(seen, t))
             continue;
         seen_room(seen);
         met = seen_at(seen, t);
@@ -509,7 +512,7 @@ static size_t walk_shared(struct seen *seen, term t, bool otp)
 
 size_t term_size_shared(term t)
 {
-    struct seen seen;
+    struct seen seen = {.all = false};
     size_t n;
 
     seen_init(&seen, 64);
@@ -522,7 +525,7 @@ static void copy_shared_word(struct dest *d, struct seen *seen, term *at)
 {
     term t = *at, *met;
 
-    if (!is_object(t))
+    if (!is_object(seen, t))
         return;
     met = seen_at(seen, t);
     if (*met == THE_NON_VALUE) {
@@ -538,20 +541,16 @@ static void copy_shared_word(struct dest *d, struct seen *seen, term *at)
     *at = *met;
 }
 
-term term_copy_shared(struct proc *p, term t)
+/* A copy, of what walk_shared() went through. */
+static term copy_shared(struct dest *d, struct seen *seen, term t)
 {
-    struct seen seen;
-    struct dest d;
-    term *s;
+    term *s = d->htop;
 
-    seen_init(&seen, 64);
-    s = heap_alloc(p, walk_shared(&seen, t, false));
-    d = (struct dest){s, &p->heap.off};
-    copy_shared_word(&d, &seen, &t);
-    while (s < d.htop) {
+    copy_shared_word(d, seen, &t);
+    while (s < d->htop) {
         slice(SEEN_NS);
         if (!term_is_header(*s)) {
-            copy_shared_word(&d, &seen, s++);
+            copy_shared_word(d, seen, s++);
             continue;
         }
         switch (header_type(*s)) {
@@ -566,14 +565,42 @@ term term_copy_shared(struct proc *p, term t)
             break;
         case BOX_SUBBIN:
             /* A flat one's copy refers to what was copied with it. */
-            if (was_seen(&seen, ((struct subbin_words *)s)->orig))
-                copy_shared_word(&d, &seen, &((struct subbin_words *)s)->orig);
+            if (was_seen(seen, ((struct subbin_words *)s)->orig))
+                copy_shared_word(d, seen, &((struct subbin_words *)s)->orig);
             s += SUBBIN_WORDS;
             break;
         default:
             s += 1 + header_words(*s);
         }
     }
+    return t;
+}
+
+term term_copy_shared(struct proc *p, term t)
+{
+    struct seen seen = {.all = false};
+    struct dest d;
+
+    seen_init(&seen, 64);
+    d = (struct dest){heap_alloc(p, walk_shared(&seen, t, false)), &p->heap.off};
+    t = copy_shared(&d, &seen, t);
     slice_free(seen.slots);
     return t;
+}
+
+struct literal_area *term_to_area(term t, term *copy)
+{
+    struct seen seen = {.all = true};
+    struct literal_area *a;
+    struct dest d;
+
+    seen_init(&seen, 64);
+    a = literal_area_new(walk_shared(&seen, t, false));
+    if (a) {
+        d = (struct dest){a->start, &a->off};
+        *copy = copy_shared(&d, &seen, t);
+        a->end = d.htop;
+    }
+    slice_free(seen.slots);
+    return a;
 }

@@ -41,6 +41,9 @@ term term_copy_to(struct proc *p, term t);
 /* With sharing kept: the size of t in words, and a copy on p's heap. */
 size_t term_size_shared(term t);
 term term_copy_shared(struct proc *p, term t);
+/* The same into an area of its own, literals too; NULL without room. t is no immediate. */
+struct literal_area;
+struct literal_area *term_to_area(term t, term *copy);
 
 /*
  * Walking along a list. Cells that were made or collected together lie at equal

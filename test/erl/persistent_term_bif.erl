@@ -7,6 +7,7 @@ main() ->
     simple(),
     keys(),
     replaced(),
+    shared(),
     many().
 
 simple() ->
@@ -73,6 +74,21 @@ hold(To, Last, Held) ->
         {take,K} -> To ! taken, hold(To, persistent_term:get(K), [Last|Held]);
         report -> To ! {report,lists:reverse([Last|Held])}
     end.
+
+%% What a term shares it shares when stored: this one is 2^40 cells otherwise.
+shared() ->
+    L = lists:foldl(fun(_, A) -> [A|A] end, [<<0:1000>>], lists:seq(1, 40)),
+    persistent_term:put({?MODULE,shared}, {L,L,hd(hd(L))}),
+    {A,B,C} = persistent_term:get({?MODULE,shared}),
+    ?is(true, erts_debug:same(A, B)),
+    ?is(true, erts_debug:same(C, hd(tl(A)))),
+    ?is(erts_debug:size(L), erts_debug:size(A)),
+    persistent_term:put({?MODULE,shared}, []),
+    ?is(40, depth(A, 0)),
+    persistent_term:erase({?MODULE,shared}).
+
+depth([A|A], N) -> depth(A, N + 1);
+depth([_], N) -> N.
 
 many() ->
     N = 2000,
