@@ -102,43 +102,22 @@ static struct ets_obj *obj_of(struct ets_table *t, term tuple)
 struct options {
     enum ets_type type;
     enum ets_protection protection;
-    bool named, compressed, read, locking;
-    term write;             /* write_concurrency as given */
-    int64_t locks;
-    int decentralized;      /* -1: not said */
-    bool decentralized_default;
+    bool named, compressed, read, locks;
     size_t keypos;
     term heir, heir_data;
 };
 
 #define LOCKS_MAX 32768
 
+/* Looked at only: with one scheduler there is nothing to lock. */
 static bool write_concurrency(struct options *o, term v)
 {
     int64_t n;
 
-    o->locks = 0;
-    if (v == am_auto) {
-        o->decentralized_default = true;
-        o->locking = true;
-    } else if (v == am_true) {
-        if (o->type != ETS_ORDERED_SET)
-            o->decentralized_default = false;
-        o->locking = true;
-    } else if (v == am_false) {
-        o->locking = false;
-    } else if (term_is_tuple_of(v, 2)
+    o->locks = term_is_tuple_of(v, 2)
                && *tuple_at(v, 1) == am_debug_hash_fixed_number_of_locks
-               && term_to_int64(*tuple_at(v, 2), &n) && n >= 1
-               && n <= LOCKS_MAX) {
-        o->decentralized_default = true;
-        o->locking = true;
-        o->locks = n;
-    } else {
-        return false;
-    }
-    o->write = v;
-    return true;
+               && term_to_int64(*tuple_at(v, 2), &n) && n >= 1 && n <= LOCKS_MAX;
+    return o->locks || v == am_auto || term_is_bool(v);
 }
 
 static bool option(struct options *o, term v)
@@ -149,10 +128,7 @@ static bool option(struct options *o, term v)
         return true;        /* OTP takes these as no change, not as a change */
     case am_bag: o->type = ETS_BAG; return true;
     case am_duplicate_bag: o->type = ETS_DUPLICATE_BAG; return true;
-    case am_ordered_set:
-        o->decentralized_default = true;
-        o->type = ETS_ORDERED_SET;
-        return true;
+    case am_ordered_set: o->type = ETS_ORDERED_SET; return true;
     case am_public: o->protection = ETS_PUBLIC; return true;
     case am_private: o->protection = ETS_PRIVATE; return true;
     case am_named_table: o->named = true; return true;
@@ -179,9 +155,7 @@ static bool option(struct options *o, term v)
     case am_read_concurrency:
         o->read = value == am_true;
         return term_is_bool(value);
-    case am_decentralized_counters:
-        o->decentralized = value == am_true;
-        return term_is_bool(value);
+    case am_decentralized_counters: return term_is_bool(value);
     case am_heir:
         o->heir = am_none;
         return value == am_none;
@@ -191,8 +165,7 @@ static bool option(struct options *o, term v)
 
 BIF(ets, new, 2)
 {
-    struct options o = {.protection = ETS_PROTECTED, .write = am_false,
-                        .keypos = 1, .heir = am_none, .decentralized = -1};
+    struct options o = {.protection = ETS_PROTECTED, .keypos = 1, .heir = am_none};
     term list = arg[1];
 
     if (!term_is_atom(arg[0]))
@@ -201,7 +174,7 @@ BIF(ets, new, 2)
         if (!option(&o, cons_head(list)))
             return bif_badarg(p);
     }
-    if (!term_is_nil(list) || (o.type == ETS_ORDERED_SET && o.locks > 0))
+    if (!term_is_nil(list) || (o.type == ETS_ORDERED_SET && o.locks))
         return bif_badarg(p);
 
     struct ets_table *t = ets_table_new(p, arg[0], o.named, o.type, o.keypos);
@@ -209,16 +182,8 @@ BIF(ets, new, 2)
         return bif_error_cause(p, am_badarg, am_already_exists);
     t->protection = o.protection;
     t->compressed = o.compressed;
-    /* There are no locks; what the options would do is told as OTP does. */
-    if (o.protection != ETS_PRIVATE) {
+    if (o.protection != ETS_PRIVATE)
         t->read_concurrency = o.read;
-        if (o.locking) {
-            t->write_concurrency = o.write == am_auto ? am_auto : am_true;
-            t->locks = o.locks;
-            t->decentralized = o.decentralized >= 0 ? o.decentralized
-                                                    : o.decentralized_default;
-        }
-    }
     ets_heir_set(t, o.heir, o.heir_data);
     return o.named ? arg[0] : term_copy_to(p, t->tid);
 }
@@ -372,7 +337,10 @@ BIF(erts_internal, ets_super_user, 1)
     return am_ok;
 }
 
-/* [{Address, Bytes, References}] of the large binaries in a key's objects. */
+/*
+ * [{Address, Bytes, References}] of the large binaries in a key's objects, those
+ * included that a fixed table has yet to drop.
+ */
 BIF(erts_internal, ets_lookup_binary_info, 2)
 {
     struct ets_table *t = ets_access(p, arg[0], ETS_READ);
@@ -380,7 +348,7 @@ BIF(erts_internal, ets_lookup_binary_info, 2)
     if (!t)
         return THE_NON_VALUE;
     term list = TERM_NIL;
-    for (struct ets_obj *o = ets_find(t, arg[1]); o; o = ets_find_next(t, o)) {
+    for (struct ets_obj *o = ets_find_raw(t, arg[1]); o; o = ets_find_next_raw(t, o)) {
         for (term *w = o->off; w; w = (term *)w[1]) {
             if (header_type(*w) != BOX_REFCBIN)
                 continue;
@@ -1002,7 +970,7 @@ static term info_stats(struct proc *p, struct ets_table *t)
     hp[5] = small_make((int64_t)min);
     hp[6] = small_make((int64_t)max);
     hp[7] = small_make((int64_t)kept);
-    hp[8] = small_make(t->locks);
+    hp[8] = small_make(1);
     return boxed_make(hp);
 }
 
@@ -1018,13 +986,9 @@ static term info(struct proc *p, struct ets_table *t, term what)
     case am_owner: return t->owner;
     case am_heir: return t->heir;
     case am_protection: return protections[t->protection];
+    /* As OTP with one scheduler: no fine-grained locks, no counters apart. */
     case am_write_concurrency:
-        if (t->locks > 0) {
-            term *hp = heap_alloc(p, 3);
-            return put_tuple2(&hp, am_debug_hash_fixed_number_of_locks,
-                              small_make(t->locks));
-        }
-        return t->write_concurrency;
+    case am_decentralized_counters: return am_false;
     case am_read_concurrency: return bool_make(t->read_concurrency);
     case am_name: return t->name;
     case am_keypos: return small_make((int64_t)t->keypos);
@@ -1032,7 +996,6 @@ static term info(struct proc *p, struct ets_table *t, term what)
     case am_named_table: return bool_make(t->named);
     case am_compressed: return bool_make(t->compressed);
     case am_id: return term_copy_to(p, t->tid);
-    case am_decentralized_counters: return bool_make(t->decentralized);
     case am_fixed: return bool_make(t->fixes != NULL);
     case am_safe_fixed: return info_fixed(p, t, false);
     case am_safe_fixed_monotonic_time: return info_fixed(p, t, true);

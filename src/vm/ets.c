@@ -211,7 +211,6 @@ struct ets_table *ets_table_new(struct proc *owner, term name, bool named,
     t->type = type;
     t->protection = ETS_PROTECTED;
     t->next = THE_NON_VALUE;
-    t->write_concurrency = am_false;
     t->keypos = keypos;
     t->name = name;
     t->heir = am_none;

@@ -213,6 +213,16 @@ struct ets_obj *ets_hash_find(struct ets_table *t, term key)
     return same_key(t, o, key, hash) ? o : NULL;
 }
 
+struct ets_obj *ets_find_raw(struct ets_table *t, term key)
+{
+    return ets_is_tree(t) ? ets_tree_find(t, key) : *find_link(t, key, key_hash(key));
+}
+
+struct ets_obj *ets_find_next_raw(struct ets_table *t, struct ets_obj *o)
+{
+    return !ets_is_tree(t) && same_key(t, o->next, ets_key(t, o), o->hash) ? o->next : NULL;
+}
+
 struct ets_obj *ets_find_next(struct ets_table *t, struct ets_obj *o)
 {
     if (t->type == ETS_SET || t->type == ETS_ORDERED_SET)

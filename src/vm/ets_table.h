@@ -79,9 +79,7 @@ struct ets_table {
     bool deleted;                   /* unreachable, being emptied */
     enum ets_type type;
     enum ets_protection protection;
-    bool named, compressed, read_concurrency, decentralized;
-    term write_concurrency;         /* as info/2 shows it */
-    int64_t locks;                  /* debug_hash_fixed_number_of_locks, or 0 */
+    bool named, compressed, read_concurrency;
     size_t keypos;
     term name;
     term owner;                     /* pid */
@@ -171,6 +169,9 @@ void ets_obj_free(struct ets_table *t, struct ets_obj *o);
 struct ets_obj *ets_find(struct ets_table *t, term key);
 /* The next one with o's key (bags); order: newest first. */
 struct ets_obj *ets_find_next(struct ets_table *t, struct ets_obj *o);
+/* The same, with those that are dead but still in the table. */
+struct ets_obj *ets_find_raw(struct ets_table *t, term key);
+struct ets_obj *ets_find_next_raw(struct ets_table *t, struct ets_obj *o);
 /* Takes o. An equal object already in a bag makes this a no-op. */
 void ets_insert(struct ets_table *t, struct ets_obj *o);
 size_t ets_delete_key(struct ets_table *t, term key);

@@ -10,6 +10,7 @@ main() ->
     [insert_walking(T) || T <- ?TYPES],
     [revive(T) || T <- ?TYPES],
     [delete_all(T) || T <- ?TYPES],
+    [binaries(T) || T <- ?TYPES],
     counts(),
     others(),
     dead_fixer(),
@@ -35,6 +36,21 @@ delete_all_walking(Type) ->
 
 walk(_, '$end_of_table', _) -> [];
 walk(T, K, F) -> F(K), [K | walk(T, ets:next(T, K), F)].
+
+%% What a fixed table has yet to drop keeps its binaries.
+binaries(Type) ->
+    T = ets:new(x, [Type]),
+    Bin = binary:copy(<<1>>, 100),
+    ets:insert(T, [{I,Bin} || I <- lists:seq(1, 5)]),
+    ets:safe_fixtable(T, true),
+    [ets:delete(T, I) || I <- [2,4]],
+    Kept = case Type of ordered_set -> 3; _ -> 5 end,
+    ?is(Kept, length(ets:info(T, binary))),
+    ?is([100], lists:usort([S || {_,S,_} <- ets:info(T, binary)])),
+    ets:safe_fixtable(T, false),
+    ?is(3, length(ets:info(T, binary))),
+    ?is(100, byte_size(Bin)),
+    ets:delete(T).
 
 insert_walking(Type) ->
     T = ets:new(x, [Type]),
