@@ -7,6 +7,7 @@
  */
 #include "bif/bif.h"
 #include "vm/big.h"
+#include "vm/binary.h"
 #include "vm/node.h"
 #include "vm/print.h"
 
@@ -36,7 +37,11 @@ BIF(erlang, port_to_list, 1)
 
 BIF(erlang, ref_to_list, 1)
 {
-    return term_is_ref(arg[0]) ? list_of_term(p, arg[0]) : bif_badarg(p);
+    if (!term_is_ref(arg[0]))
+        return bif_badarg(p);
+    if (boxed_is(arg[0], BOX_MAGIC))
+        magic_remember(arg[0]);
+    return list_of_term(p, arg[0]);
 }
 
 /* Five numbers of a reference at most, and of 20 characters each. */
@@ -102,20 +107,19 @@ BIF(erlang, list_to_port, 1)
     return port_make(n[1]);
 }
 
-/*
- * A reference equal to the one printed. It has the number only: what a magic
- * reference owned can't be reached from its text.
- */
+/* A reference equal to the one printed. */
 BIF(erlang, list_to_ref, 1)
 {
     uint64_t n[IDENT_NUMBERS], ref[2];
-    term *hp;
+    struct dest d;
 
     if (ident_parse(arg[0], "#Ref<", UINT32_MAX, n) != 4 || n[0] != 0
         || n[3] >> 18)
         return bif_badarg(p);
     ref[0] = n[3] | n[2] << 32;
     ref[1] = n[1];
-    hp = heap_alloc(p, REF_WORDS);
-    return ref_put(&hp, ref);
+    d = (struct dest){heap_alloc(p, MAGIC_WORDS), &p->heap.off};
+    term t = ref_recall(&d, ref);
+    heap_trim(p, d.htop);
+    return t;
 }

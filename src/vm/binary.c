@@ -47,17 +47,6 @@ void refbin_put(struct refbin *b)
         slice_free(b);
 }
 
-void resource_get(struct resource *r)
-{
-    __atomic_fetch_add(&r->refc, 1, __ATOMIC_RELAXED);
-}
-
-void resource_put(struct resource *r)
-{
-    if (__atomic_sub_fetch(&r->refc, 1, __ATOMIC_ACQ_REL) == 0)
-        r->free(r);
-}
-
 void offheap_share(term *obj)
 {
     switch (header_type(*obj)) {
@@ -86,32 +75,6 @@ void offheap_drop(term *obj)
         assert(header_type(*obj) >= BOX_EXTPID && header_type(*obj) <= BOX_EXTREF);
         node_put(((struct ext_words *)obj)->node);
     }
-}
-
-term magic_put(struct dest *d, struct resource *res)
-{
-    struct magic_words *m = (struct magic_words *)d->htop;
-
-    d->htop += MAGIC_WORDS;
-    m->header = HEADER(BOX_MAGIC, 0, MAGIC_WORDS - 1);
-    m->next = d->off->first;
-    d->off->first = &m->header;
-    if (!res->ref[0] && !res->ref[1])
-        ref_next(res->ref);
-    m->ref[0] = res->ref[0];
-    m->ref[1] = res->ref[1];
-    m->res = res;
-    return boxed_make(&m->header);
-}
-
-struct resource *magic_resource(term t, const void *type)
-{
-    struct resource *r;
-
-    if (!boxed_is(t, BOX_MAGIC))
-        return NULL;
-    r = ((struct magic_words *)boxed_ptr(t))->res;
-    return r->type == type ? r : NULL;
 }
 
 /* Bits. */

@@ -211,6 +211,8 @@ struct resource {
     void (*free)(struct resource *r);   /* last reference gone */
     const void *type;                   /* whose it is: compare before a cast */
     uint64_t ref[2];                    /* 0, 0: none yet */
+    struct resource *chain;             /* of vm.magics */
+    bool remembered;                    /* ... it is in there: magic.c */
 };
 struct magic_words {
     term header;
@@ -225,5 +227,11 @@ term magic_put(struct dest *d, struct resource *res);
 struct resource *magic_resource(term t, const void *type);
 void resource_get(struct resource *r);
 void resource_put(struct resource *r);
+void magic_init(void);
+/* t, a magic ref, goes where it may come back from as numbers. */
+void magic_remember(term t);
+/* The resource of such numbers with one reference more; NULL if there is none now. */
+struct resource *magic_recall(const uint64_t ref[2]);
+bool magic_number(const uint64_t ref[2]);       /* of a magic ref, now or once */
 
 #endif

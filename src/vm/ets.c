@@ -240,21 +240,6 @@ struct ets_table *ets_table_new(struct proc *owner, term name, bool named,
     return t;
 }
 
-/*
- * A reference that went through external terms is no longer magic, but has
- * the table's number.
- */
-static struct ets_table *find_by_number(term ref)
-{
-    const uint64_t *n = ref_numbers(ref);
-
-    for (struct ets_table *t = vm.ets->all; t; t = t->all_next) {
-        if (memcmp(ref_numbers(t->tid), n, 2 * sizeof *n) == 0)
-            return t;
-    }
-    return NULL;
-}
-
 struct ets_table *ets_table_find(term id, term *cause)
 {
     struct ets_table *t;
@@ -270,7 +255,7 @@ struct ets_table *ets_table_find(term id, term *cause)
         return handle->table;
     }
     *cause = am_type;
-    return boxed_is(id, BOX_REF) ? find_by_number(id) : NULL;
+    return NULL;
 }
 
 static void owner_unlink(struct ets_table *t)

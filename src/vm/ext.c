@@ -563,7 +563,7 @@ static term decode_ref(struct in *in, struct dest *d, uint32_t tag)
 
         if (num[0] >= REF_FIRST_MAX || n > REF_NUMBERS)
             return THE_NON_VALUE;
-        return ref_put(&d->htop, ref);
+        return ref_recall(d, ref);
     }
     uint64_t data[1 + (REF_NUMBERS_MAX + 1) / 2] = {n};
     for (uint32_t i = 0; i < n; i += 2)

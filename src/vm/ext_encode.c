@@ -628,6 +628,8 @@ static uint8_t *put_ref(uint8_t *p, term t, unsigned flags)
 {
     uint32_t n = ref_count(t);
 
+    if (boxed_is(t, BOX_MAGIC))
+        magic_remember(t);
     *p++ = NEWER_REFERENCE_EXT;
     p = put_u16(p, n);
     p = put_atom(p, node_of(t)->name, flags);

@@ -3,6 +3,7 @@
  */
 #include "vm/node.h"
 #include "vm/atom.h"
+#include "vm/binary.h"
 #include "vm/vm.h"
 
 /*
@@ -26,6 +27,13 @@ term ref_put(term **hp, const uint64_t ref[2])
     r->ref[0] = ref[0];
     r->ref[1] = ref[1];
     return boxed_make(&r->header);
+}
+
+term ref_recall(struct dest *d, const uint64_t ref[2])
+{
+    struct resource *r = magic_recall(ref);
+
+    return r ? magic_put(d, r) : ref_put(&d->htop, ref);
 }
 
 static const struct node nonode = {.name = am_NonodeAtNohost};

@@ -19,6 +19,9 @@ struct ref_words {
 /* A new unique number, and a reference in REF_WORDS reserved words. */
 void ref_next(uint64_t ref[2]);
 term ref_put(term **hp, const uint64_t ref[2]);
+/* One with these numbers, magic if they are those of a resource; MAGIC_WORDS. */
+struct dest;
+term ref_recall(struct dest *d, const uint64_t ref[2]);
 /* Numbers of a local (or magic) reference. */
 static inline const uint64_t *ref_numbers(term t)
 {

@@ -54,6 +54,7 @@ void proc_init(void)
     vm.procs = t;
     link_init();
     btimer_init();
+    magic_init();
     name_init();
 }
 

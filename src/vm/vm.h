@@ -77,6 +77,7 @@ struct vm {
     struct timer_table *timers;         /* timer.h */
     struct clock *clock;                /* clock.h */
     struct node_table *nodes;           /* node.h */
+    struct magics *magics;              /* magic.c */
     struct ets *ets;                    /* ets.h */
     struct persistent *persistent;      /* persistent_term */
     struct trace *trace;                /* trace.h */
