@@ -7,6 +7,7 @@
 #include "bif/info.h"
 #include "bif/node_refs.h"
 #include "bif/procinfo.h"
+#include "bif/timer_chain.h"
 #include "io/port.h"
 #include "op/loader.h"
 #include "os/os.h"
@@ -265,6 +266,35 @@ static term processes_info(struct proc *p)
     return boxed_make(t);
 }
 
+/* A magic reference that owns nothing but itself. */
+static void empty_free(struct resource *r)
+{
+    vm_free(r);
+}
+
+static term make_magic(struct proc *p)
+{
+    struct resource *r = vm_zalloc(ALLOC_BINARY, sizeof *r);
+    struct dest d = {heap_alloc(p, MAGIC_WORDS), &p->heap.off};
+
+    *r = (struct resource){.refc = 1, .free = empty_free, .type = &empty_free};
+    return build_tuple2(p, magic_put(&d, r), uint64_make(p, (uintptr_t)r));
+}
+
+/* {Address, References, IsEmpty}; else: is it what was once a magic one? */
+static term magic_info(struct proc *p, term t)
+{
+    const struct resource *r;
+
+    if (boxed_is(t, BOX_REF))
+        return bool_make(magic_number(ref_numbers(t)));
+    if (!boxed_is(t, BOX_MAGIC))
+        return am_false;
+    r = ((const struct magic_words *)boxed_ptr(t))->res;
+    return build_tuple3(p, uint64_make(p, (uintptr_t)r), uint64_make(p, (uint64_t)r->refc),
+                        bool_make(r->type == &empty_free));
+}
+
 /*
  * OTP's tests look into the VM and push it about with these two. What has a
  * meaning here is done; waiting for other threads' work is done at once.
@@ -279,6 +309,8 @@ BIF(erts_debug, get_internal_state, 1)
         return bif_error(p, am_undef);
     if (term_is_tuple_of(arg[0], 2) && *tuple_at(arg[0], 1) == am_binary_info)
         return binary_info(p, *tuple_at(arg[0], 2));
+    if (term_is_tuple_of(arg[0], 2) && *tuple_at(arg[0], 1) == am_magic_ref)
+        return magic_info(p, *tuple_at(arg[0], 2));
     if (term_is_tuple_of(arg[0], 2) && *tuple_at(arg[0], 1) == am_internal_hash)
         return small_make((int64_t)(term_hash64(*tuple_at(arg[0], 2), 0) >> 32));
     if (term_is_tuple_of(arg[0], 2) && *tuple_at(arg[0], 1) == am_process_status) {
@@ -303,6 +335,8 @@ BIF(erts_debug, get_internal_state, 1)
         return node_references_term(p);
     case am_next_pid:
         return small_make(proc_next_number(false, 0));
+    case am_next_port:
+        return small_make(port_next_number(false, 0));
     case am_process_info_args:
         return procinfo_items(p);
     case am_processes:
@@ -335,6 +369,7 @@ BIF(erts_debug, get_internal_state, 1)
 BIF(erts_debug, set_internal_state, 2)
 {
     struct proc *q;
+    int64_t n;
 
     if (arg[0] == am_available_internal_state && term_is_bool(arg[1])) {
         bool old = vm.info->internal_state;
@@ -345,6 +380,8 @@ BIF(erts_debug, set_internal_state, 2)
     if (!vm.info->internal_state)
         return bif_error(p, am_undef);
     switch (arg[0]) {
+    case am_make:
+        return arg[1] == am_magic_ref ? make_magic(p) : bif_badarg(p);
     case am_node_tab_delayed_delete:
         /* Nodes nobody refers to are not kept for a while: 0, or as ever. */
         if (arg[1] != small_make(0) && arg[1] != small_make(-1))
@@ -355,6 +392,20 @@ BIF(erts_debug, set_internal_state, 2)
             return bif_badarg(p);
         vm.sysmon->test_gc_sleep_ms = (uint64_t)small_value(arg[1]);
         return am_true;
+    case am_next_port:
+        if (!term_is_small(arg[1]) || small_value(arg[1]) < 0)
+            return bif_badarg(p);
+        return small_make(port_next_number(true, (uint32_t)small_value(arg[1])));
+    case am_process_uniq_counter:
+        if (!term_to_int64(arg[1], &n))
+            return bif_badarg(p);
+        msg_marker_count(p, (uint64_t)n);
+        return am_ok;
+    case am_multizero_timeout_in_timeout:
+        if (!term_is_small(arg[1]))
+            return bif_badarg(p);
+        timer_chain_start(p, small_value(arg[1]) < 0 ? 0 : (uint64_t)small_value(arg[1]));
+        return am_ok;
     case am_next_pid:
         if (!term_is_small(arg[1]) || small_value(arg[1]) < 0)
             return bif_badarg(p);

@@ -195,14 +195,23 @@ static void marks_removed(struct recv_marks *marks, const struct msg *m,
             marks->mark[i].at = at;
 }
 
+static struct recv_marks *marks_of(struct proc *p)
+{
+    if (!p->msgq.marks)
+        p->msgq.marks = vm_zalloc(ALLOC_PROC, sizeof *p->msgq.marks);
+    return p->msgq.marks;
+}
+
+void msg_marker_count(struct proc *p, uint64_t next)
+{
+    marks_of(p)->next = next;
+}
+
 term msg_marker_reserve(struct proc *p)
 {
     struct msgq *q = &p->msgq;
-    struct recv_mark *k;
+    struct recv_mark *k = marks_of(p)->mark;
 
-    if (!q->marks)
-        q->marks = vm_zalloc(ALLOC_PROC, sizeof *q->marks);
-    k = &q->marks->mark[0];
     for (int i = 1; i < RECV_MARKS && k->at; i++) {
         struct recv_mark *other = &q->marks->mark[i];
 

@@ -98,6 +98,8 @@ void msg_timeout(struct proc *p);           /* the time is over: the receive end
  */
 #define RECV_MARKS 8
 term msg_marker_reserve(struct proc *p);
+/* The number of the next one: for tests of what happens when they wrap. */
+void msg_marker_count(struct proc *p, uint64_t next);
 void msg_marker_bind(struct proc *p, term marker, term ref);
 void msg_marker_clear(struct proc *p, term ref);
 void msg_marker_use(struct proc *p, term ref);
