@@ -12,6 +12,7 @@
 #include "vm/map.h"
 #include "vm/ops.h"
 #include "vm/purge.h"
+#include "vm/slice.h"
 
 #define PAIRS_PER_RED 10
 #define BUCKETS_MIN 16
@@ -86,10 +87,11 @@ static size_t area_words(const struct literal_area *a)
     return (size_t)(a->end - a->start);
 }
 
-/* {Key, Value} in an area of its own, what they share once; or NULL. */
-static struct literal_area *store(term key, term value, term *pair)
+/* {Key, Value} in an area of its own, what they share once; or NULL. In slices. */
+static struct literal_area *store(struct proc *p, term key, term value, term *pair)
 {
     const term tuple[] = {TUPLE_HEADER(2), key, value};
+    SLICED(p, NULL);
 
     return term_to_area(boxed_make(tuple), pair);
 }
@@ -98,14 +100,17 @@ BIF(persistent_term, put, 2)
 {
     struct persistent *t = table();
     uint32_t hash = term_hash(arg[0], 0);
-    struct entry **at = find(t, arg[0], hash), *e = *at;
+    struct entry **at, *e = *find(t, arg[0], hash);
     term pair;
 
     if (e && term_eq(entry_value(e), arg[1]))
         return am_ok;
-    struct literal_area *a = store(arg[0], arg[1], &pair);
+    struct literal_area *a = store(p, arg[0], arg[1], &pair);
     if (!a)
         return bif_error(p, am_system_limit);
+    /* Others may have changed the table meanwhile. */
+    at = find(t, arg[0], hash);
+    e = *at;
     t->words += area_words(a);
     bif_spend(p, area_words(a), 100);
     if (e) {
