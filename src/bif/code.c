@@ -106,6 +106,19 @@ static term exceptions(struct proc *p, term tag, const term *modules, size_t n)
 }
 
 /*
+ * As in OTP, what is runnable gets to run before code changes: who was just
+ * spawned is in the code of its time. False: p is to yield; true when called again.
+ */
+static bool others_ran(struct proc *p)
+{
+    p->flags ^= PF_CODE_CHANGE;
+    if (!(p->flags & PF_CODE_CHANGE))
+        return true;
+    sched_let_others(p);
+    return false;
+}
+
+/*
  * erlang:finish_loading([Prepared]) -> ok, or {not_purged | duplicated |
  * on_load, Modules}. All or nothing: several modules become current at once.
  */
@@ -130,6 +143,8 @@ BIF(erlang, finish_loading, 1)
         return bif_error(p, am_system_limit);
     if (n == 0)
         return am_ok;
+    if (!others_ran(p))
+        return bif_yield(p);
 
     preps = vm_alloc(ALLOC_CODE, n * sizeof *preps);
     bad = vm_alloc(ALLOC_CODE, n * sizeof *bad);
@@ -224,6 +239,8 @@ BIF(erlang, delete_module, 1)
     m = module_find(arg[0]);
     if (!m)
         return am_undefined;
+    if (!others_ran(p))
+        return bif_yield(p);
     if (m->old) {
         struct text t;
 

@@ -45,6 +45,7 @@ enum proc_flags {
     PF_YIELD = 1 << 13,         /* give up the slice at the next chance */
     PF_ACTIVE = 1 << 14,        /* suspended: runnable once resumed */
     PF_AFTER_INFINITY = 1 << 15,    /* waits in receive ... after infinity */
+    PF_CODE_CHANGE = 1 << 19,   /* others get to run before it changes code */
 };
 
 /* How a BIF or an instruction failed: p->exc, set by bif.h's functions. */

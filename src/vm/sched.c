@@ -101,6 +101,16 @@ void sched_hurry(struct proc *p, enum proc_prio prio)
     append(&vm.sched->runq[prio], p);
 }
 
+void sched_let_others(const struct proc *p)
+{
+    struct runq *q = vm.sched->runq;
+    int n = LOOK_SLICES;
+
+    for (enum proc_prio prio = p->prio + 1; prio < PRIO_LOW; prio++)
+        for (; q[prio].first && n > 0; n--)
+            sched_hurry(q[prio].first, p->prio);
+}
+
 static struct proc *next_proc(struct sched *s)
 {
     struct runq *q = s->runq;

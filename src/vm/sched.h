@@ -76,6 +76,8 @@ struct sched {
 void sched_init(void);
 /* Put a runnable process in its queue. */
 void sched_enqueue(struct proc *p);
+/* Once p, which runs, has ended its slice, less urgent ones get one too (not all of a crowd). */
+void sched_let_others(const struct proc *p);
 /* Run until halt; returns the status. */
 int sched_run(void);
 /* erlang:halt/2, after flushing. */
