@@ -7,9 +7,11 @@
 #include "vm/ready.h"
 #include "vm/binary.h"
 #include "vm/log.h"
+#include "vm/ops.h"
 #include "vm/print.h"
 #include "vm/purge.h"
 #include "vm/slice.h"
+#include "vm/task.h"
 
 /* Code that is prepared but not loaded: what a magic reference holds. */
 struct prepared {
@@ -475,12 +477,13 @@ BIF(erts_literal_area_collector, release_area_switch, 0)
     return am_true;
 }
 
-/* Done at once: nobody else runs. The answer comes as a message all the same. */
 BIF(erts_literal_area_collector, send_copy_request, 3)
 {
     struct purge *u = vm.purge;
+    struct task_request r = {.kind = TASK_LITERALS, .requester = p->id};
     struct proc *to;
-    term id, *hp;
+    struct dest d;
+    term id;
 
     if (p->id != u->collector)
         return bif_error(p, am_notsup);
@@ -488,13 +491,20 @@ BIF(erts_literal_area_collector, send_copy_request, 3)
         (arg[2] != am_init && arg[2] != am_check_gc && arg[2] != am_need_gc))
         return bif_badarg(p);
     to = proc_find_any(arg[0]);
-    if (to && to->stack)
+    /* What dies does it here and now. */
+    if (to && to->stack && !proc_find(arg[0]))
         return slice_wait(p, to);
+    r.frag = mbuf_new(term_size(arg[1]) + 4 + 4);
+    d = (struct dest){r.frag->words, &r.frag->off};
+    id = term_copy(&d, arg[1]);
+    id = put_tuple3(&d.htop, id, arg[2], arg[0]);
+    r.reply = put_tuple3(&d.htop, am_copy_literals, id, am_ok);
+    r.result = tuple_at(r.reply, 3);
+    r.frag->used = (size_t)(d.htop - r.frag->words);
     if (to && u->leaving)
-        purge_copy_literals(to);
-    hp = heap_alloc(p, 4 + 4);
-    id = put_tuple3(&hp, arg[1], arg[2], arg[0]);
-    msg_send(p, p, put_tuple3(&hp, am_copy_literals, id, am_ok));
+        task_add(to, p->prio, &r);
+    else
+        msg_send_mbuf(p, r.frag, r.reply);
     return am_ok;
 }
 

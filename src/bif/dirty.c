@@ -1,12 +1,13 @@
 /*
  * dirty.c - what OTP's tests order a dirty scheduler to do.
  *
- * There is one scheduler, and it does dirty work too: what would keep a dirty
- * one busy waits here, and answers no messages meanwhile.
+ * There is one scheduler, and it does dirty work too, at once; but what would
+ * keep a dirty one busy runs dirty (vm/dirty.h).
  */
 #include "bif/bif.h"
 #include "bif/build.h"
 #include "vm/big.h"
+#include "vm/dirty.h"
 #include "vm/msg.h"
 #include "vm/names.h"
 #include "vm/ops.h"
@@ -21,17 +22,6 @@ static void tell(struct proc *p, term to, term tag)
 
     if (q)
         msg_send(p, q, build_tuple2(p, tag, p->id));
-}
-
-/* For so many milliseconds, or for ever; true: it is over. */
-static bool waited(struct proc *p, term ms)
-{
-    if (p->flags & PF_TIMEOUT || ms == small_make(0)) {
-        recv_timer_cancel(p);
-        return true;
-    }
-    recv_wait_until(p, ms);
-    return false;
 }
 
 static term copies(struct proc *p, term t)
@@ -49,6 +39,7 @@ static term copies(struct proc *p, term t)
 /* An order that waits is run again, as another one. */
 static term dirty(struct proc *p, term kind, term *order, term how)
 {
+    enum dirty_kind place = kind == am_dirty_io ? DIRTY_IO : DIRTY_CPU;
     uint64_t n;
 
     switch (*order) {
@@ -67,23 +58,34 @@ static term dirty(struct proc *p, term kind, term *order, term how)
     case am_wait:
         if (!term_to_uint64(how, &n) || n > UINT32_MAX)
             return bif_badarg(p);
-        return waited(p, how) ? am_ok : bif_wait(p);
+        if (!dirty_enter(p, place))
+            return bif_yield(p);
+        return dirty_passed(p, n) ? am_ok : bif_wait(p);
     case am_reschedule:
         return term_to_uint64(how, &n) && n % 2 == 0 ? am_ok : bif_badarg(p);
     case am_ready_wait6_done:
+        if (!dirty_enter(p, place))
+            return bif_yield(p);
         tell(p, how, am_ready);
         *order = am_done;
         /* Fall through. */
     case am_done:
-        if (!waited(p, small_make(READY_WAIT_MS)))
+        if (!dirty_enter(p, place))
+            return bif_yield(p);
+        if (!dirty_passed(p, READY_WAIT_MS))
             return bif_wait(p);
         tell(p, how, am_done);
         return am_ok;
     case am_alive_waitexiting:
+        if (!dirty_enter(p, place))
+            return bif_yield(p);
         tell(p, how, am_alive);
         *order = am_exiting;
         /* Fall through. */
     case am_exiting:
+        if (!dirty_enter(p, place))
+            return bif_yield(p);
+        dirty_passed(p, DIRTY_FOR_EVER);
         return bif_wait(p);
     default:
         return bif_badarg(p);

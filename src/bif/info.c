@@ -18,6 +18,7 @@
 #include "vm/big.h"
 #include "vm/binary.h"
 #include "vm/clock.h"
+#include "vm/dirty.h"
 #include "vm/ets.h"
 #include "vm/gc.h"
 #include "vm/map.h"
@@ -74,6 +75,8 @@ static term string(struct proc *p, const char *s)
 
 VALUE(one, small_make(1))
 VALUE(zero, small_make(0))
+VALUE(dirty_cpu_schedulers, small_make(DIRTY_CPU_PLACES))
+VALUE(dirty_io_schedulers, small_make(DIRTY_IO_PLACES))
 VALUE(yes, am_true)
 VALUE(no, am_false)
 VALUE(none, TERM_NIL)
@@ -462,9 +465,9 @@ static const struct {
     { am_debug_compiled, no },
     { am_decentralized_counter_groups_map, none },
     { am_delayed_node_table_gc, node_table_gc },
-    { am_dirty_cpu_schedulers, one },
-    { am_dirty_cpu_schedulers_online, one },
-    { am_dirty_io_schedulers, one },
+    { am_dirty_cpu_schedulers, dirty_cpu_schedulers },
+    { am_dirty_cpu_schedulers_online, dirty_cpu_schedulers },
+    { am_dirty_io_schedulers, dirty_io_schedulers },
     { am_dist, dist_text },
     { am_dist_buf_busy_limit, dist_buf_busy_limit },
     { am_dist_ctrl, none },

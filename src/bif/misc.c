@@ -13,11 +13,13 @@
 #include "os/os.h"
 #include "vm/big.h"
 #include "vm/binary.h"
+#include "vm/dirty.h"
 #include "vm/map.h"
 #include "vm/node.h"
 #include "vm/ops.h"
 #include "vm/link.h"
 #include "vm/sysmon.h"
+#include "vm/task.h"
 #include "vm/print.h"
 #include "vm/slice.h"
 #include "vm/unicode.h"
@@ -146,9 +148,12 @@ BIF(erts_internal, perf_counter_unit, 0)
 
 BIF(erts_internal, is_process_executing_dirty, 1)
 {
-    return term_is_local_pid(arg[0]) ? am_false : bif_badarg(p);
+    const struct proc *of = proc_find(arg[0]);
+
+    return term_is_local_pid(arg[0]) ? bool_make(of && dirty_runs(of)) : bif_badarg(p);
 }
 
+/* What OTP's handlers of dirty processes' signals do: the scheduler does it. */
 BIF(erts_internal, check_dirty_process_code, 2)
 {
     return bif_error(p, am_notsup);
@@ -417,6 +422,19 @@ BIF(erts_debug, set_internal_state, 2)
                        : small_value(arg[1]) < 0        ? 0
                                                  : (int32_t)small_value(arg[1]);
         return am_true;
+    case am_gc_state: {
+        bool on = !(p->flags & PF_NO_GC);
+
+        if (!term_is_bool(arg[1]))
+            return bif_badarg(p);
+        p->flags |= PF_NO_GC;
+        if (arg[1] == am_true) {
+            p->flags &= ~(uint32_t)PF_NO_GC;
+            p->heap.want_gc |= !on;
+            task_release(p);
+        }
+        return bool_make(on);
+    }
     case am_wait:
         if (arg[1] != am_deallocations && arg[1] != am_timer_cancellations &&
             arg[1] != am_aux_work && arg[1] != am_thread_progress)

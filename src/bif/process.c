@@ -18,6 +18,7 @@
 #include "vm/ops.h"
 #include "vm/purge.h"
 #include "vm/slice.h"
+#include "vm/task.h"
 #include "vm/trace.h"
 
 term bif_exiting(struct proc *p)
@@ -744,73 +745,64 @@ BIF(erts_internal, collected, 1)
     return arg[0];
 }
 
-/* Collect a process that is not running, or at its next boundary. */
-static void collect(struct proc *of, bool major)
-{
-    int err;
-
-    of->heap.want_gc = true;
-    of->heap.want_full |= major;
-    if (of == vm.sched->p || (of->flags & PF_HIBERNATED))
-        return;
-    if ((err = gc_collect(of, 0, of->arg, of->live)) < 0) {
-        heap_refused(of, err);
-        proc_exit_signal(of, of->id, am_kill, false);
-    }
-}
-
-static void task_answer(struct proc *p, term type, term id, term result)
+/* The message that answers a task: {Type, Id, Result}. */
+static void task_reply(struct task_request *r, term type, term id)
 {
     struct mbuf *frag = mbuf_new(term_size(id) + 4);
     struct dest d = {frag->words, &frag->off};
 
     id = term_copy(&d, id);
-    id = put_tuple3(&d.htop, type, id, result);
+    r->frag = frag;
+    r->reply = put_tuple3(&d.htop, type, id, am_false);
+    r->result = tuple_at(r->reply, 3);
     frag->used = d.htop - frag->words;
-    msg_send_mbuf(p, frag, id);
 }
 
-static term system_task(struct proc *p, term requester, term target, term prio,
+static term system_task(struct proc *p, term requester, term target, term prio_name,
                         term request)
 {
-    struct proc *of = proc_find(target), *to = proc_find(requester);
-    enum proc_prio ignored;
-    term type, what, result;
+    struct proc *of = proc_find(target);
+    struct task_request r = {.requester = requester, .module = THE_NON_VALUE};
+    enum proc_prio prio = p->prio;
+    term type, what;
 
     if (!term_is_local_pid(target) && !boxed_is(target, BOX_EXTPID))
         return bif_badarg(p);
-    if (prio != am_inherit && !prio_parse(prio, &ignored))
+    if (prio_name != am_inherit && !prio_parse(prio_name, &prio))
         return bif_badarg(p);
     if (!term_is_tuple(request) || tuple_arity(request) < 2 || tuple_arity(request) > 4)
         return bif_badarg(p);
     type = *tuple_at(request, 1);
     what = tuple_arity(request) > 2 ? *tuple_at(request, 3) : THE_NON_VALUE;
-    if (of && of->stack)
-        return slice_wait(p, of);
-    result = am_false;
     switch (type) {
     case am_garbage_collect:
         if (what != am_major && what != am_minor)
             return bif_badarg(p);
-        if (of) {
-            collect(of, what == am_major);
-            result = am_true;
-        }
+        r.kind = what == am_major ? TASK_GC_MAJOR : TASK_GC_MINOR;
         break;
     case am_check_process_code:
         if (!term_is_atom(what))
             return bif_badarg(p);
-        if (of)
-            result = bool_make(purge_check_process(of, what));
+        r.kind = TASK_CHECK_CODE;
+        r.module = what;
         break;
     case am_system_task_test:
-        result = bool_make(of != NULL);
+        r.kind = TASK_TEST;
         break;
     default:
         return bif_badarg(p);
     }
-    if (to)
-        task_answer(to, type, *tuple_at(request, 2), result);
+    task_reply(&r, type, *tuple_at(request, 2));
+    if (of) {
+        task_add(of, prio, &r);
+    } else {
+        struct proc *to = proc_find(requester);
+
+        if (to)
+            msg_send_mbuf(to, r.frag, r.reply);
+        else
+            mbuf_free(r.frag);
+    }
     return am_ok;
 }
 

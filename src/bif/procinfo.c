@@ -12,6 +12,7 @@
 #include "os/os.h"
 #include "vm/big.h"
 #include "vm/binary.h"
+#include "vm/dirty.h"
 #include "vm/exc.h"
 #include "vm/gc.h"
 #include "vm/heaplimit.h"
@@ -278,6 +279,8 @@ static term binaries(struct proc *p, const struct proc *q)
 
 static term status(const struct proc *q)
 {
+    if (dirty_runs(q))
+        return am_running;
     if (q->flags & PF_SUSPENDED)
         return am_suspended;
     switch (q->state) {

@@ -620,8 +620,12 @@ int gc_collect(struct proc *p, size_t words, term *roots, size_t n)
 
 int gc_collect_running(struct proc *p, size_t words, term *roots, size_t n)
 {
-    const struct heap *h = &p->heap;
+    struct heap *h = &p->heap;
 
+    if (unlikely(p->flags & PF_NO_GC) && heap_free_words(h) >= words) {
+        h->want_gc = false;
+        return 0;
+    }
     /* What it takes to give binaries back counts too. */
     if (likely((size_t)(h->hend - h->heap + (h->old_htop - h->old_heap)) +
                    h->mbuf_words + h->off.vheap_words + h->old_off.vheap_words +

@@ -442,9 +442,9 @@ void proc_resume(struct proc *p)
     if (--p->suspend_count > 0)
         return;
     p->flags &= ~(uint32_t)PF_SUSPENDED;
-    if ((p->flags & PF_ACTIVE) && p->state == PROC_WAITING) {
+    if ((p->flags & PF_ACTIVE) && (p->state == PROC_WAITING || p->flags & PF_IN_TASK)) {
         p->flags &= ~(uint32_t)PF_ACTIVE;
-        sched_enqueue(p);
+        proc_wake(p);
     }
 }
 

@@ -8,6 +8,7 @@
  */
 #include "vm/atom.h"
 #include "vm/btimer.h"
+#include "vm/dirty.h"
 #include "vm/gc.h"
 #include "vm/link.h"
 #include "vm/log.h"
@@ -20,6 +21,7 @@
 #include "vm/sched.h"
 #include "vm/seqtrace.h"
 #include "vm/slice.h"
+#include "vm/task.h"
 #include "vm/timer.h"
 
 #include "bif/info.h"
@@ -287,6 +289,10 @@ term proc_spawn(struct proc *parent, term m, term f, term args,
 
 void proc_wake(struct proc *p)
 {
+    if (unlikely(p->flags & PF_IN_TASK)) {
+        p->flags |= PF_WOKEN;
+        return;
+    }
     if (p->state != PROC_WAITING)
         return;
     if (p->flags & PF_SUSPENDED)
@@ -337,6 +343,8 @@ void proc_exit_signal(struct proc *to, term from, term reason, bool from_link)
             to->reds_left = 0;
     } else if (to->state == PROC_WAITING) {
         sched_enqueue(to);
+    } else if (to->dirty_waits) {
+        dirty_withdraw(to);
     }
 }
 
@@ -364,7 +372,7 @@ struct exit_work {
 
 static void proc_free(struct proc *p)
 {
-    assert(!p->links && !p->timers);
+    assert(!p->links && !p->timers && !p->tasks && !p->runq);
     vm.info->ended_reductions += p->reductions;
     {
         SLICED(p, NULL);
@@ -410,6 +418,7 @@ bool proc_exit_continue(struct proc *p, int32_t *reds)
         if (p->flags & PF_SYSTEM)
             system_process_died(p);
         recv_timer_cancel(p);
+        task_refuse(p);
         if (unlikely(p->trace & TF_PROCS))
             trace_proc(p, am_exit, p->exit_reason);
     }
@@ -450,6 +459,8 @@ bool proc_exit_continue(struct proc *p, int32_t *reds)
             w->step = EXIT_FREE;
             break;
         case EXIT_FREE:
+            if (unlikely(p->dirty != NULL) && dirty_lingers(p))
+                return true;
             if (unlikely(p->trace & TF_EXITING))
                 trace_running(p, am_out_exited);
             proc_free(p);

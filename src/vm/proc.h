@@ -3,8 +3,9 @@
  *
  * One scheduler thread runs every process, so what one process does to another
  * is done at once and in order; signals (proc_exit_signal and its like) have
- * the effect OTP's have, minus the delay. A process that is to die is marked
- * and unwinds when it is scheduled next, in slices when it has much to undo.
+ * the effect OTP's have, minus the delay. What it asks the other to do is done
+ * by that in its turn (task.h). A process that is to die is marked and unwinds
+ * when it is scheduled next, in slices when it has much to undo.
  */
 #ifndef VM_PROC_H
 #define VM_PROC_H
@@ -45,6 +46,9 @@ enum proc_flags {
     PF_YIELD = 1 << 13,         /* give up the slice at the next chance */
     PF_ACTIVE = 1 << 14,        /* suspended: runnable once resumed */
     PF_AFTER_INFINITY = 1 << 15,    /* waits in receive ... after infinity */
+    PF_NO_GC = 1 << 16,         /* erts_debug: collect only what can't wait */
+    PF_IN_TASK = 1 << 17,       /* does what others asked for: task.h */
+    PF_WOKEN = 1 << 18,         /* meanwhile there was something to wake it */
     PF_CODE_CHANGE = 1 << 19,   /* others get to run before it changes code */
 };
 
@@ -92,7 +96,8 @@ struct proc {
     enum proc_state state;
     enum proc_prio prio;
     uint32_t low_skips;             /* PRIO_LOW: turns passed by */
-    struct proc *run_next;          /* run queue */
+    struct runq *runq;              /* the run queue it is in, or NULL */
+    struct proc *run_next, **run_prev;
 
     term *arg;                      /* saved x registers */
     uint32_t arg_size;
@@ -129,6 +134,10 @@ struct proc {
     void (*on_exit)(struct proc *p);
     const struct export *current;   /* the BIF that gave up its slice, or NULL */
     struct stack *stack;            /* put aside in the middle of C: vm/slice.h */
+    struct tasks *tasks;            /* what others ask it to do, or NULL: task.h */
+    struct dirty_job *dirty;        /* it runs dirty, or is to, or NULL: dirty.h */
+    bool dirty_waits;               /* for a place of dirty_kind there */
+    uint8_t dirty_kind;
     struct mbuf *late;              /* a signal's reason that came meanwhile */
     term late_reason;
 };
@@ -182,7 +191,10 @@ term name_whereis(term name);               /* pid, port or THE_NON_VALUE */
 void proc_exit_signal(struct proc *to, term from, term reason, bool from_link);
 /* p itself ends: reason is on its heap. For the instructions and exit/1. */
 void proc_exit_self(struct proc *p, term reason);
-/* A slice of the work of dying; true when p is freed. For the scheduler. */
+/*
+ * A slice of the work of dying; true when p is freed, or comes back by itself
+ * (dirty_lingers()). For the scheduler.
+ */
 bool proc_exit_continue(struct proc *p, int32_t *reds);
 
 /*

@@ -20,6 +20,7 @@
 #include "vm/ops.h"
 #include "vm/roots.h"
 #include "vm/sched.h"
+#include "vm/slice.h"
 
 void purge_init(void)
 {
@@ -32,25 +33,42 @@ void purge_init(void)
     vm.purge = u;
 }
 
-static bool in_code(const struct code *c, uintptr_t at)
+/* Of work that is done in slices, in nanoseconds. */
+#define FRAME_NS 10
+#define MESSAGE_NS 30
+#define MOVE_WORDS 4096
+#define MOVE_NS 4096
+
+/* Where code lay: known even when it is gone meanwhile. */
+struct code_range {
+    uintptr_t start, bytes;
+};
+
+static bool in_range(struct code_range r, uintptr_t at)
 {
-    return at - (uintptr_t)c->base < c->bytes;
+    return at - r.start < r.bytes;
 }
 
 /*
  * The exact walk: only return addresses count, found by frame sizes. A small
  * in a y register that equals an address in old code is only a small.
  */
-static bool uses_code(const struct proc *p, const struct code *old)
+static bool uses_code(const struct proc *p, const struct code *code)
 {
+    const struct code_range old = {(uintptr_t)code->base, code->bytes};
     const term *sp = p->heap.stop;
     uintptr_t pc = (uintptr_t)p->pc;
 
-    if (in_code(old, pc))
+    if (in_range(old, pc))
         return true;
     for (;;) {
         struct code *c = code_find((code_ptr)pc);
         struct frame_row row;
+
+        slice(FRAME_NS);
+        /* It was killed meanwhile, and the code may be gone already. */
+        if (p->flags & PF_KILLED)
+            return false;
 
         if (c && code_row(c, (code_ptr)pc, &row))
             sp += row.frame;
@@ -61,7 +79,7 @@ static bool uses_code(const struct proc *p, const struct code *old)
         if (break_frame((code_ptr)pc) >= 0)
             sp += break_frame((code_ptr)pc);
         pc--;
-        if (in_code(old, pc))
+        if (in_range(old, pc))
             return true;
     }
 }
@@ -135,8 +153,15 @@ static inline bool leaves(const struct move *m, term t)
  */
 static void move_words(struct move *m, term *w, const term *end)
 {
+    const term *pause = w + MOVE_WORDS;
+
     while (w < end) {
         term t = *w;
+
+        if (unlikely(w >= pause)) {
+            slice(MOVE_NS);
+            pause = w + MOVE_WORDS;
+        }
 
         if (leaves(m, t)) {
             m->found = true;
@@ -219,6 +244,7 @@ static void move_process(struct move *m, struct proc *p)
     for (struct msg *msg = p->msgq.first; msg; msg = msg->next) {
         if (!msg->frag && msg->value != THE_NON_VALUE)
             move_root(&msg->value, m);
+        slice(MESSAGE_NS);
     }
 }
 
@@ -253,6 +279,7 @@ static void copy_messages(struct move *m, struct proc *p)
     for (struct msg *msg = p->msgq.first; msg; msg = msg->next) {
         struct move look = { .start = m->start, .bytes = m->bytes };
 
+        slice(MESSAGE_NS);
         if (!msg->frag)
             continue;
         for (struct mbuf *f = msg->frag; f && !look.found; f = f->next)
@@ -289,7 +316,7 @@ void purge_copy_literals(struct proc *p)
     heap_attach(p, f);
     move_process(&m, p);
     p->heap.want_gc = p->heap.want_full = true;
-    if (p == vm.sched->p || p->state == PROC_EXITING)
+    if (p->state == PROC_EXITING || p->flags & PF_KILLED)
         return;
     if ((err = gc_full(p, 0, p->arg, p->live)) < 0) {
         /* Beyond max_heap_size, say. The copies are whole all the same. */

@@ -38,7 +38,7 @@ void purge_end(void);
 /* Free an area once no process refers to it. Takes the area. */
 void purge_literals(struct literal_area *a);
 
-/* p's own copies of what it uses of the leaving area. p is not running. */
+/* p's own copies of what it uses of the leaving area. p is not running; done in slices. */
 void purge_copy_literals(struct proc *p);
 
 #endif

@@ -13,12 +13,14 @@
 #include "op/break.h"
 #include "os/os.h"
 #include "vm/atom.h"
+#include "vm/dirty.h"
 #include "vm/gc.h"
 #include "vm/heaplimit.h"
 #include "vm/log.h"
 #include "vm/profile.h"
 #include "vm/slice.h"
 #include "vm/sysmon.h"
+#include "vm/task.h"
 #include "vm/timer.h"
 #include "vm/trace.h"
 
@@ -35,62 +37,82 @@ void sched_init(void)
     for (int i = 0; i < PRIOS; i++)
         s->runq[i].last = &s->runq[i].first;
     vm.sched = s;
+    dirty_init(s);
     slice_init(s);
 }
 
 static void append(struct runq *q, struct proc *p)
 {
+    p->runq = q;
     p->run_next = NULL;
+    p->run_prev = q->last;
     *q->last = p;
     q->last = &p->run_next;
     q->length++;
 }
 
+void sched_dequeue(struct proc *p)
+{
+    struct runq *q = p->runq;
+
+    if (!q)
+        return;
+    *p->run_prev = p->run_next;
+    if (p->run_next)
+        p->run_next->run_prev = p->run_prev;
+    else
+        q->last = p->run_prev;
+    q->length--;
+    p->runq = NULL;
+}
+
+/* Where p is to be. Low and normal ones share a queue: sched_next(). */
+static struct runq *queue_of(const struct proc *p)
+{
+    struct sched *s = vm.sched;
+    struct runq *q = p->dirty_waits ? s->dirty[p->dirty_kind].runq : s->runq;
+    enum proc_prio prio = unlikely(p->tasks != NULL) ? task_prio(p) : p->prio;
+
+    return &q[prio == PRIO_LOW ? PRIO_NORMAL : prio];
+}
+
 void sched_enqueue(struct proc *p)
 {
-    /* Low and normal ones share a queue: next_proc(). */
-    struct runq *q = &vm.sched->runq[p->prio == PRIO_LOW ? PRIO_NORMAL : p->prio];
+    struct runq *q = queue_of(p);
 
     if (unlikely(vm.sysmon->profile & PROFILE_PROCS) &&
         (p->state == PROC_WAITING || p->state == PROC_RUNNABLE))
         sysmon_profile_proc(p, am_active);
     if (p->state != PROC_EXITING)
         p->state = PROC_RUNNABLE;
+    if (unlikely(p->runq != NULL)) {
+        if (p->runq == q)
+            return;
+        sched_dequeue(p);
+    }
     append(q, p);
 }
 
-static struct proc *dequeue(struct runq *q)
+void sched_request(struct proc *p)
 {
-    struct proc *p = q->first;
+    struct runq *q;
 
-    q->first = p->run_next;
-    if (!q->first)
-        q->last = &q->first;
-    q->length--;
-    return p;
-}
-
-/* Take p out of q, if it is there. */
-static bool unlink_proc(struct runq *q, struct proc *p)
-{
-    struct proc **at = &q->first;
-
-    while (*at && *at != p)
-        at = &(*at)->run_next;
-    if (!*at)
-        return false;
-    *at = p->run_next;
-    if (!*at)
-        q->last = at;
-    q->length--;
-    return true;
-}
-
-void sched_dequeue(struct proc *p)
-{
-    for (int i = 0; i < PRIOS; i++)
-        if (unlink_proc(&vm.sched->runq[i], p))
-            return;
+    if (p->state == PROC_RUNNING) {
+        /* Its own: in its next turn, which is soon. */
+        if (p->reds_left > 0)
+            p->reds_left = 0;
+        return;
+    }
+    if (p->dirty_waits) {
+        p->dirty_waits = false;
+        sched_dequeue(p);
+    }
+    q = queue_of(p);
+    /* One that was hurried stays where it is. */
+    if (p->runq && p->runq <= q)
+        return;
+    sched_dequeue(p);
+    append(q, p);
 }
 
 void sched_hurry(struct proc *p, enum proc_prio prio)
@@ -111,25 +133,24 @@ void sched_let_others(const struct proc *p)
             sched_hurry(q[prio].first, p->prio);
 }
 
-static struct proc *next_proc(struct sched *s)
+struct proc *sched_next(struct runq q[PRIOS])
 {
-    struct runq *q = s->runq;
+    struct proc *p = q[PRIO_MAX].first ? q[PRIO_MAX].first : q[PRIO_HIGH].first;
 
-    if (q[PRIO_MAX].first)
-        return dequeue(&q[PRIO_MAX]);
-    if (q[PRIO_HIGH].first)
-        return dequeue(&q[PRIO_HIGH]);
     /* A low one is passed by seven times of eight, as in OTP: a share for each. */
-    while (q[PRIO_NORMAL].first) {
-        struct proc *p = dequeue(&q[PRIO_NORMAL]);
-
-        if (likely(p->prio != PRIO_LOW) || ++p->low_skips >= LOW_SKIPS) {
+    while (!p && (p = q[PRIO_NORMAL].first)) {
+        if (likely(p->prio != PRIO_LOW) || (p->tasks && task_prio(p) != PRIO_LOW) ||
+            ++p->low_skips >= LOW_SKIPS) {
             p->low_skips = 0;
-            return p;
+            break;
         }
+        sched_dequeue(p);
         append(&q[PRIO_NORMAL], p);
+        p = NULL;
     }
-    return NULL;
+    if (p)
+        sched_dequeue(p);
+    return p;
 }
 
 /* A slice of p's exit. Returns the reductions it cost; p may be gone. */
@@ -164,6 +185,8 @@ static void hibernate(struct proc *p)
         sched_enqueue(p);
     } else {
         p->state = PROC_WAITING;
+        if (unlikely(p->tasks != NULL) && task_is_due(p))
+            sched_request(p);
     }
 }
 
@@ -184,7 +207,8 @@ static void slice_started(struct sched *s, struct proc *p)
     s->slice = profile_is_on() ? profile_slice(vm.slice_reds) : vm.slice_reds;
     p->reds_left = s->slice;
     s->context_switches++;
-    if (unlikely(p->traced != NULL) && p->state != PROC_EXITING)
+    if (unlikely(p->traced != NULL) && p->state != PROC_EXITING &&
+        !(p->flags & PF_IN_TASK))
         trace_switch(p, true);
     s->began_ns = unlikely(vm.sysmon->long_schedule_ms) ? os_mono_ns() : 0;
 }
@@ -194,7 +218,8 @@ static void slice_ended(struct sched *s, struct proc *p, bool goes_on)
 {
     if (unlikely(s->began_ns))
         sysmon_ran(p, s->began, s->began_ns);
-    if (unlikely(p->traced != NULL) && goes_on && p->state != PROC_EXITING)
+    if (unlikely(p->traced != NULL) && goes_on && p->state != PROC_EXITING &&
+        !(p->flags & PF_IN_TASK))
         trace_switch(p, false);
 }
 
@@ -215,6 +240,41 @@ void sched_take_back(struct sched *s, struct proc *p)
     slice_started(s, p);
 }
 
+/*
+ * A turn of p for what others ask of it. To them it still waits, if it does. True:
+ * it has something of its own to do, in the same turn: or those who ask again and
+ * again would keep it from that.
+ */
+static bool run_tasks(struct sched *s, struct proc *p)
+{
+    enum proc_state before = p->state;
+    const struct export *current = p->current;
+    int32_t left = vm.slice_reds;
+    bool woken;
+
+    p->state = PROC_RUNNING;
+    p->flags |= PF_IN_TASK;
+    s->slice = vm.slice_reds;
+    s->began_ns = 0;
+    {
+        SLICED(p, NULL);
+
+        task_run(p, &left);
+    }
+    woken = p->flags & PF_WOKEN;
+    p->flags &= ~(uint32_t)(PF_IN_TASK | PF_WOKEN);
+    p->state = before;
+    p->current = current;
+    s->reds += vm.slice_reds - left;
+    if (before == PROC_RUNNABLE || p->flags & PF_KILLED)
+        return true;
+    if (woken)
+        proc_wake(p);
+    if (task_is_due(p))
+        sched_request(p);
+    return false;
+}
+
 /* A slice of p. Returns the reductions it cost; p may be gone. */
 static int32_t run(struct sched *s, struct proc *p)
 {
@@ -225,6 +285,9 @@ static int32_t run(struct sched *s, struct proc *p)
         slice_resume(p);
         return 0;
     }
+    if (unlikely(p->tasks != NULL) && p->state != PROC_EXITING && task_is_due(p) &&
+        !(p->flags & PF_KILLED) && !run_tasks(s, p))
+        return 0;
     if (p->state == PROC_EXITING || (p->flags & PF_KILLED)) {
         if (unlikely(p->trace & TF_EXITING)) {
             p->state = PROC_EXITING;
@@ -260,6 +323,8 @@ static int32_t run(struct sched *s, struct proc *p)
             sysmon_profile_proc(p, am_inactive);
         if (p->flags & PF_KILLED)
             sched_enqueue(p);
+        else if (unlikely(p->tasks != NULL) && task_is_due(p))
+            sched_request(p);
         break;
     case RUN_EXIT:
         if ((p->flags & PF_HIBERNATED) && !(p->flags & PF_KILLED))
@@ -327,7 +392,7 @@ void sched_loop(struct sched *s)
                 nif_deliver();
             }
         }
-        p = next_proc(s);
+        p = sched_next(s->runq);
         if (p) {
             s->reds += run(s, p);
             s->slices++;

@@ -12,6 +12,8 @@
 #define FLOAT_REGS 1024
 #define SLICE_REDS 4000
 
+enum dirty_kind { DIRTY_CPU, DIRTY_IO, DIRTY_KINDS };
+
 /* Why code_run() returned. */
 enum run_end { RUN_YIELD, RUN_WAIT, RUN_EXIT };
 
@@ -60,6 +62,10 @@ struct sched {
         struct proc *first, **last;
         size_t length;
     } runq[PRIOS];
+    struct dirty_places {           /* dirty.h */
+        unsigned places;            /* free ones */
+        struct runq runq[PRIOS];    /* who waits for one */
+    } dirty[DIRTY_KINDS];
     bool halt;                  /* leave sched_run() */
     bool pause;                 /* the same, to be called again */
     int halt_status;
@@ -74,8 +80,12 @@ struct sched {
 };
 
 void sched_init(void);
-/* Put a runnable process in its queue. */
+/* p is runnable: in the queue of its priority, if it is not in that already. */
 void sched_enqueue(struct proc *p);
+/* p has tasks (task.h): it gets a turn for them, in whatever state it is. */
+void sched_request(struct proc *p);
+/* Take the next process from some queues; NULL: there is none. */
+struct proc *sched_next(struct runq q[PRIOS]);
 /* Once p, which runs, has ended its slice, less urgent ones get one too (not all of a crowd). */
 void sched_let_others(const struct proc *p);
 /* Run until halt; returns the status. */
