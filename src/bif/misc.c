@@ -254,23 +254,6 @@ BIF(erts_debug, map_info, 1)
     return put_cons(&hp, t, list);
 }
 
-/*
- * What makes OTP's processes/0 give up its slice, in #ptab_list_bif_info{}: ours
- * is done in one go, the table one chunk.
- */
-static term processes_info(struct proc *p)
-{
-    term *t = heap_alloc(p, 11), one = small_make(1);
-    const term values[] = {am_ptab_list_bif_info, one, one,
-                           small_make((int64_t)proc_count()),
-                           small_make((int64_t)proc_count()), one, one, one, one,
-                           small_make(0)};
-
-    t[0] = TUPLE_HEADER(10);
-    memcpy(t + 1, values, sizeof values);
-    return boxed_make(t);
-}
-
 /* A magic reference that owns nothing but itself. */
 static void empty_free(struct resource *r)
 {
@@ -345,7 +328,7 @@ BIF(erts_debug, get_internal_state, 1)
     case am_process_info_args:
         return procinfo_items(p);
     case am_processes:
-        return bif_trap(p, EXP("erlang", "processes", 0), NULL, 0);
+        return processes_at_once(p);
     case am_processes_bif_info:
         return processes_info(p);
     case am_reds_left:

@@ -383,23 +383,6 @@ BIF(erts_internal, is_process_alive, 2)
     return am_ok;
 }
 
-/* In the order of the table. Who is dying counts until it has left that. */
-BIF(erlang, processes, 0)
-{
-    term *hp = heap_alloc(p, proc_count() * CONS_WORDS);
-    term list = TERM_NIL, *tail = &list;
-    const struct proc *q;
-
-    for (size_t i = 0; (q = proc_next(&i)); hp += CONS_WORDS) {
-        hp[0] = q->id;
-        hp[1] = TERM_NIL;
-        *tail = cons_make(hp);
-        tail = &hp[1];
-    }
-    bif_spend(p, proc_count(), 20);
-    return list;
-}
-
 BIF(erlang, register, 2)
 {
     term cause = am_none;

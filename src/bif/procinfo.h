@@ -12,6 +12,9 @@ term procinfo_backtrace(struct proc *p, const struct proc *of);
 /* All that process_info/2 takes. */
 term procinfo_items(struct proc *p);
 term procinfo_status(const struct proc *of);
+/* What OTP's tests ask about processes/0, and all processes in one go: processes.c. */
+term processes_info(struct proc *p);
+term processes_at_once(struct proc *p);
 /* of's max_heap_size as a map on p's heap. */
 term proc_max_heap_map(struct proc *p, const struct proc *of);
 

@@ -16,6 +16,7 @@
 #include "vm/ops.h"
 #include "vm/pdict.h"
 #include "vm/print.h"
+#include "vm/proclist.h"
 #include "vm/renew.h"
 #include "vm/roots.h"
 #include "vm/sched.h"
@@ -39,12 +40,6 @@
 /* What the steps of dying cost that are not counted one by one. */
 #define EXIT_STEP_REDS 10
 
-struct proc_table {
-    size_t count, mask, limit;
-    uint64_t next;                  /* serial and number of the next pid */
-    struct proc **slot;
-};
-
 void proc_init(void)
 {
     struct proc_table *t = vm_zalloc(ALLOC_PROC, sizeof *t);
@@ -63,6 +58,11 @@ void proc_init(void)
 size_t proc_count(void)
 {
     return vm.procs->count;
+}
+
+size_t proc_slots(void)
+{
+    return vm.procs->mask + 1;
 }
 
 size_t proc_limit(void)
@@ -159,6 +159,8 @@ void proc_skip_pids(uint64_t n)
 
 static void table_remove(struct proc_table *t, struct proc *p)
 {
+    if (unlikely(t->lists != NULL))
+        proc_list_lose(p);
     t->slot[pid_number(p->id) & t->mask] = NULL;
     t->count--;
 }

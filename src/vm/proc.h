@@ -147,6 +147,7 @@ struct proc *proc_find(term pid);
 /* The same, exiting processes included. */
 struct proc *proc_find_any(term pid);
 size_t proc_count(void);
+size_t proc_slots(void);            /* of the table, which grows */
 void proc_init(void);
 #define PROC_LIMIT_MAX ((size_t)1 << 27)        /* OTP's; pids have 28 bits */
 /* system_info(process_limit): processes there may be at once. */

@@ -153,14 +153,14 @@ static inline bool leaves(const struct move *m, term t)
  */
 static void move_words(struct move *m, term *w, const term *end)
 {
-    const term *pause = w + MOVE_WORDS;
+    unsigned left = MOVE_WORDS;
 
     while (w < end) {
         term t = *w;
 
-        if (unlikely(w >= pause)) {
+        if (unlikely(--left == 0)) {
             slice(MOVE_NS);
-            pause = w + MOVE_WORDS;
+            left = MOVE_WORDS;
         }
 
         if (leaves(m, t)) {

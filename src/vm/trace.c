@@ -575,8 +575,9 @@ term trace_where(struct proc *p, code_ptr pc, term mfa[4])
         e = p->current;
         f = NULL;
     }
-    /* A BIF goes on somewhere of our own: who called it. OTP's re has one of this name. */
-    if (e && info_own_bif(e) && e->f != am_re_run_trap) {
+    /* A BIF goes on somewhere of our own: who called it. These OTP has too. */
+    if (e && info_own_bif(e) && e->f != am_re_run_trap &&
+        e->f != am_ptab_list_continue) {
         pc = (code_ptr)(uintptr_t)*p->heap.stop - 1;
         c = code_find(pc);
         f = c ? code_func(c, pc) : NULL;

@@ -13,6 +13,7 @@ main() ->
     large(),
     gc_off(),
     code_changes(),
+    listed(),
     dirty(),
     dirty_killed(),
     dirty_suspended(),
@@ -293,3 +294,33 @@ dirty_code() ->
     ?is(true, check_process_code(P, M)),
     ?is(true, erlang:purge_module(M)),
     ?is(killed, receive {'DOWN', R, process, P, Why} -> Why after 400 -> none end).
+
+%% Who is there when processes/0 is called is in it, also who dies before it is
+%% done; who starts meanwhile is not. It gives up its slice on the way.
+listed() ->
+    Before = erts_debug:set_internal_state(available_internal_state, true),
+    Me = self(),
+    Ps = [spawn(fun() -> receive never -> ok end end) || _ <- lists:seq(1, 2000)],
+    Lister = spawn(fun() ->
+                       Me ! {before, erts_debug:get_internal_state(processes)},
+                       erts_debug:set_internal_state(reds_left, 20),
+                       L = processes(),
+                       Me ! {self(), L}
+                   end),
+    All = receive {before, A} -> A end,
+    [exit(P, kill) || P <- Ps],
+    New = [spawn(fun() -> receive never -> ok end end) || _ <- lists:seq(1, 3000)],
+    Got = receive {Lister, L} -> L after 20000 -> none end,
+    ?is(lists:sort(All), lists:sort(Got)),
+    %% It may be killed on the way, or be suspended and collected.
+    Half = [spawn(fun() -> erts_debug:set_internal_state(reds_left, 20),
+                           Me ! {self(), length(processes()) > 3000},
+                           receive stop -> ok end end)
+            || _ <- lists:seq(1, 20)],
+    [exit(P, kill) || P <- lists:sublist(Half, 10)],
+    Rest = lists:nthtail(10, Half),
+    [begin erlang:suspend_process(P), garbage_collect(P) end || P <- Rest],
+    [erlang:resume_process(P) || P <- Rest],
+    ?is([true], lists:usort([receive {P, B} -> B after 20000 -> none end || P <- Rest])),
+    [exit(P, kill) || P <- Rest ++ New],
+    erts_debug:set_internal_state(available_internal_state, Before).
