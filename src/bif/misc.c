@@ -9,7 +9,7 @@
 #include "bif/procinfo.h"
 #include "bif/timer_chain.h"
 #include "io/port.h"
-#include "op/loader.h"
+#include "op/genop.h"
 #include "os/os.h"
 #include "vm/big.h"
 #include "vm/binary.h"

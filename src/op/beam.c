@@ -200,12 +200,6 @@ static uint32_t big_literal(struct loader *l, const uint8_t *p, size_t n)
     return load_literal(l, t);
 }
 
-static struct arg *arg_new(struct loader *l)
-{
-    l->args = load_grow(l->args, &l->args_size, l->nargs + 1, sizeof *l->args);
-    return &l->args[l->nargs++];
-}
-
 static bool read_alloc(struct loader *l, struct reader *r, struct arg *out)
 {
     unsigned tag;
@@ -228,140 +222,195 @@ static bool read_alloc(struct loader *l, struct reader *r, struct arg *out)
     return load_ok(l);
 }
 
+void read_args_init(struct loader *l)
+{
+    const uint32_t limits[8] = {
+        [CT_U] = 1u << 11, [CT_I] = 1u << 11, [CT_A] = l->natoms + 1, [CT_X] = X_REGS,
+        [CT_Y] = X_REGS, [CT_F] = l->nlabels,
+    };
+
+    memcpy(l->short_limit, limits, sizeof limits);
+}
+
+/* A compact term of one or two bytes; not *ok: it is longer. */
+static inline const uint8_t *short_value(const uint8_t *p, uint32_t *v, bool *ok)
+{
+    uint32_t first = p[0], two = first >> 3 & 1;
+
+    *ok &= (first & 0x18) != 0x18;
+    *v = two ? (first & 0xe0) << 3 | p[1] : first >> 4;
+    return p + 1 + two;
+}
+
+/* The longest operand that is read below, and the first bytes of two. */
+#define SHORT_BYTES 5
+#define FIRST_LITERAL (CT_Z_LITERAL << 4 | CT_Z)
+#define FIRST_TYPED (CT_Z_TYPED << 4 | CT_Z)
+
 /*
- * The operands that are one byte, which most are: registers, small numbers, labels,
- * atoms. False: read_arg's.
+ * Of n operands those up to the first that is long, a list or something wrong: most
+ * are neither. How many are left; for these there is read_arg(). Nearly no
+ * branches: tags come in any order.
  */
-static bool read_short_arg(struct loader *l, struct reader *r)
+static uint64_t read_short_args(struct loader *l, struct reader *r, uint64_t n)
 {
     static const uint8_t kinds[8] = {
         [CT_U] = ARG_U, [CT_I] = ARG_I, [CT_A] = ARG_ATOM, [CT_X] = ARG_X,
         [CT_Y] = ARG_Y, [CT_F] = ARG_LABEL,
     };
+    const uint8_t *p = r->p;
+    struct arg *out = l->args + l->nargs;
+    bool has_label = l->has_label;
 
-    if (r->p == r->end || l->nargs == l->args_size)
-        return false;
-    uint8_t first = *r->p, tag = first & 7;
-    uint64_t v = first >> 4;
+    for (; n > 0 && r->end - p >= SHORT_BYTES; n--) {
+        const uint8_t *next;
+        uint32_t tag = *p & 7, v, type;
+        bool ok = true;
 
-    if (first & 8 || tag >= CT_H)
-        return false;
-    if (tag == CT_I) {
-        v = small_make((int64_t)v);
-    } else if (tag == CT_A) {
-        if (v > l->natoms)
-            return false;
-        v = l->atoms[v];        /* [0] is NIL */
-    } else if (tag == CT_F) {
-        if (v >= l->nlabels)
-            return false;
-        l->has_label = true;
+        if (tag == CT_Z) {
+            if (*p == FIRST_LITERAL && (p[1] & 7) == CT_U) {
+                next = short_value(p + 1, &v, &ok);
+                *out = (struct arg){ARG_LITERAL, v};
+            } else if (*p == FIRST_TYPED) {
+                tag = p[1] & 7;
+                next = short_value(p + 1, &v, &ok);
+                ok &= (tag == CT_X || tag == CT_Y) && v < X_REGS && (*next & 7) != CT_Z;
+                next = short_value(next, &type, &ok);
+                *out = (struct arg){kinds[tag], v};
+            } else {
+                break;
+            }
+        } else {
+            next = short_value(p, &v, &ok);
+            ok &= v < l->short_limit[tag];
+            term atom = l->atoms[ok && tag == CT_A ? v : 0];    /* [0] is NIL */
+            *out = (struct arg){kinds[tag], tag == CT_A   ? atom
+                                            : tag == CT_I ? small_make(v)
+                                                          : v};
+            has_label |= ok && tag == CT_F;
+        }
+        if (!ok)
+            break;
+        out++;
+        p = next;
     }
-    r->p++;
-    l->args[l->nargs++] = (struct arg){kinds[tag], v};
-    return true;
+    l->has_label = has_label;
+    l->nargs = (uint32_t)(out - l->args);
+    r->p = p;
+    return n;
 }
 
-bool read_arg(struct loader *l, struct reader *r)
+/* Any operand but an ARG_LIST's elements. */
+static bool read_arg(struct loader *l, struct reader *r, struct arg *out)
 {
-    if (read_short_arg(l, r))
-        return true;
-
     struct arg a = {ARG_U, 0};
-    uint64_t lists = 1;         /* operands still to read, list elements too */
+    uint8_t first = read_u8(l, r);
+    unsigned tag = first & 7;
+    const uint8_t *big = NULL;
+    size_t big_bytes = 0;
+    int64_t v = 0;
 
-    while (lists-- > 0) {
-        if (read_short_arg(l, r))
-            continue;
-        uint8_t first = read_u8(l, r);
-        unsigned tag = first & 7;
-        const uint8_t *big = NULL;
-        size_t big_bytes = 0;
-        int64_t v = 0;
-
-        if (!load_ok(l))
-            return false;
-        if (tag != CT_Z) {
-            v = compact_value(l, r, first, &big, &big_bytes);
-            /* A size in bits may be larger than any bitstring. */
-            if (big && tag == CT_U)
-                v = -1;
-            else if (big && tag != CT_I)
-                return load_fail(l, "an operand is too large");
-            if (!big && v < 0 && tag != CT_I)
-                return load_fail(l, "an operand is negative");
-        }
-        a.value = (uint64_t)v;
-        switch (tag) {
-        case CT_U: a.kind = ARG_U; break;
-        case CT_I:
-            a.kind = ARG_I;
-            if (big) {
-                a = (struct arg){ARG_LITERAL, big_literal(l, big, big_bytes)};
-            } else if (!small_fits(v)) {
-                uint8_t be[8];
-                for (int i = 0; i < 8; i++)
-                    be[i] = (uint8_t)((uint64_t)v >> (56 - 8 * i));
-                a = (struct arg){ARG_LITERAL, big_literal(l, be, 8)};
-            } else {
-                a.value = small_make(v);
-            }
-            break;
-        case CT_A:
-            a.kind = ARG_ATOM;
-            if (a.value > l->natoms)
-                return load_fail(l, "atom %u is not in its table", (unsigned)a.value);
-            a.value = a.value ? l->atoms[a.value] : TERM_NIL;
-            break;
-        case CT_X:
-        case CT_Y:
-            a.kind = tag == CT_X ? ARG_X : ARG_Y;
-            if (a.value >= X_REGS)
-                return load_fail(l, "register %u is out of range", (unsigned)a.value);
-            break;
-        case CT_F:
-            a.kind = ARG_LABEL;
-            l->has_label = true;
-            if (a.value >= l->nlabels)
-                return load_fail(l, "label %u is out of range", (unsigned)a.value);
-            break;
-        case CT_H: a.kind = ARG_CHAR; a.value = small_make((int64_t)a.value); break;
-        default:
-            switch (first >> 4) {
-            case CT_Z_LIST:
-                a = (struct arg){ARG_LIST, read_compact(l, r, &tag)};
-                /* Each element takes a byte at least. */
-                if (a.value > (size_t)(r->end - r->p) || lists > 0)
-                    return load_fail(l, "an operand list is broken");
-                lists = a.value;
-                break;
-            case CT_Z_FR:
-                a = (struct arg){ARG_FR, read_compact(l, r, &tag)};
-                if (a.value >= FLOAT_REGS)
-                    return load_fail(l, "float register %u is out of range",
-                                     (unsigned)a.value);
-                break;
-            case CT_Z_ALLOC:
-                if (!read_alloc(l, r, &a))
-                    return false;
-                break;
-            case CT_Z_LITERAL:
-                a = (struct arg){ARG_LITERAL, read_compact(l, r, &tag)};
-                break;
-            case CT_Z_TYPED:
-                a.value = read_compact(l, r, &tag);
-                a.kind = tag == CT_X ? ARG_X : ARG_Y;
-                if ((tag != CT_X && tag != CT_Y) || a.value >= X_REGS)
-                    return load_fail(l, "a typed register is broken");
-                read_compact(l, r, &tag);   /* index in the Type chunk */
-                break;
-            default:
-                return load_fail(l, "an operand has unknown tag %u", first >> 4);
-            }
-        }
-        if (!load_ok(l))
-            return false;
-        *arg_new(l) = a;
+    if (!load_ok(l))
+        return false;
+    if (tag != CT_Z) {
+        v = compact_value(l, r, first, &big, &big_bytes);
+        /* A size in bits may be larger than any bitstring. */
+        if (big && tag == CT_U)
+            v = -1;
+        else if (big && tag != CT_I)
+            return load_fail(l, "an operand is too large");
+        if (!big && v < 0 && tag != CT_I)
+            return load_fail(l, "an operand is negative");
     }
-    return true;
+    a.value = (uint64_t)v;
+    switch (tag) {
+    case CT_U: a.kind = ARG_U; break;
+    case CT_I:
+        a.kind = ARG_I;
+        if (big) {
+            a = (struct arg){ARG_LITERAL, big_literal(l, big, big_bytes)};
+        } else if (!small_fits(v)) {
+            uint8_t be[8];
+            for (int i = 0; i < 8; i++)
+                be[i] = (uint8_t)((uint64_t)v >> (56 - 8 * i));
+            a = (struct arg){ARG_LITERAL, big_literal(l, be, 8)};
+        } else {
+            a.value = small_make(v);
+        }
+        break;
+    case CT_A:
+        a.kind = ARG_ATOM;
+        if (a.value > l->natoms)
+            return load_fail(l, "atom %u is not in its table", (unsigned)a.value);
+        a.value = a.value ? l->atoms[a.value] : TERM_NIL;
+        break;
+    case CT_X:
+    case CT_Y:
+        a.kind = tag == CT_X ? ARG_X : ARG_Y;
+        if (a.value >= X_REGS)
+            return load_fail(l, "register %u is out of range", (unsigned)a.value);
+        break;
+    case CT_F:
+        a.kind = ARG_LABEL;
+        l->has_label = true;
+        if (a.value >= l->nlabels)
+            return load_fail(l, "label %u is out of range", (unsigned)a.value);
+        break;
+    case CT_H: a.kind = ARG_CHAR; a.value = small_make((int64_t)a.value); break;
+    default:
+        switch (first >> 4) {
+        case CT_Z_LIST:
+            a = (struct arg){ARG_LIST, read_compact(l, r, &tag)};
+            break;
+        case CT_Z_FR:
+            a = (struct arg){ARG_FR, read_compact(l, r, &tag)};
+            if (a.value >= FLOAT_REGS)
+                return load_fail(l, "float register %u is out of range",
+                                 (unsigned)a.value);
+            break;
+        case CT_Z_ALLOC:
+            if (!read_alloc(l, r, &a))
+                return false;
+            break;
+        case CT_Z_LITERAL:
+            a = (struct arg){ARG_LITERAL, read_compact(l, r, &tag)};
+            break;
+        case CT_Z_TYPED:
+            a.value = read_compact(l, r, &tag);
+            a.kind = tag == CT_X ? ARG_X : ARG_Y;
+            if ((tag != CT_X && tag != CT_Y) || a.value >= X_REGS)
+                return load_fail(l, "a typed register is broken");
+            read_compact(l, r, &tag);   /* index in the Type chunk */
+            break;
+        default:
+            return load_fail(l, "an operand has unknown tag %u", first >> 4);
+        }
+    }
+    *out = a;
+    return load_ok(l);
+}
+
+bool read_args(struct loader *l, struct reader *r, uint64_t n)
+{
+    uint64_t operands = n;      /* left, without the elements of a list */
+    struct arg a;
+
+    for (;;) {
+        if (l->args_size - l->nargs < n)
+            l->args = load_grow(l->args, &l->args_size, l->nargs + n, sizeof *l->args);
+        n = read_short_args(l, r, n);
+        if (n == 0)
+            return true;
+        if (!read_arg(l, r, &a))
+            return false;
+        l->args[l->nargs++] = a;
+        n--;
+        if (a.kind != ARG_LIST)
+            continue;
+        /* Each element takes a byte at least. */
+        if (a.value > (size_t)(r->end - r->p) || n >= operands)
+            return load_fail(l, "an operand list is broken");
+        operands = n;
+        n += a.value;
+    }
 }

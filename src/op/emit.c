@@ -7,7 +7,7 @@
  */
 #include <stdio.h>
 
-#include "op/loader.h"
+#include "op/emit.h"
 #include "op/native.h"
 #include "vm/vm.h"
 
@@ -66,7 +66,15 @@ void emit_init(void)
 
 static bool is_const(uint8_t is) { return is >= KIND_C && is <= KIND_J; }
 
-static void word(struct loader *l, uintptr_t w)
+void emit_room(struct loader *l)
+{
+    l->words = load_grow(l->words, &l->words_size, l->nwords + OP_WORDS_MAX,
+                         sizeof *l->words);
+    l->fixups = load_grow(l->fixups, &l->fixups_size, l->nfixups + OP_WORDS_MAX,
+                          sizeof *l->fixups);
+}
+
+void emit_word(struct loader *l, uintptr_t w)
 {
     if (l->nwords == l->words_size)
         l->words = load_grow(l->words, &l->words_size, l->nwords + 1, sizeof *l->words);
@@ -78,9 +86,9 @@ void emit_label_word(struct loader *l, uint32_t label)
     if (label) {
         l->fixups = load_grow(l->fixups, &l->fixups_size, l->nfixups + 1,
                               sizeof *l->fixups);
-        l->fixups[l->nfixups++] = (struct fixup){l->nwords, label};
+        l->fixups[l->nfixups++] = l->nwords;
     }
-    word(l, 0);
+    emit_word(l, label);
 }
 
 /* A row's frame and line in one word; what does not fit goes to a table. */
@@ -104,12 +112,12 @@ static uint32_t pack_row(struct loader *l)
 static void row(struct loader *l)
 {
     struct code *c = l->code;
-    uint32_t at = l->nwords;    /* bytes once placed: emit_finish */
+    uint32_t at = l->op_at;     /* bytes once placed: emit_finish */
 
-    if (op_infos[l->op].flags & OPF_PLAIN && !l->resumes_here)
-        return;
+    bool plain = op_infos[l->op].flags & OPF_PLAIN, looked_up = !plain | l->resumes_here;
+    bool same = (l->row_frame == l->frame) & (l->row_line == l->line) & (c->nrows > 0);
     l->resumes_here = false;
-    if (c->nrows && l->row_frame == l->frame && l->row_line == l->line)
+    if (!looked_up | same)
         return;
     if (c->nrows && c->rows[c->nrows - 1].at == at)
         c->nrows--;
@@ -117,40 +125,6 @@ static void row(struct loader *l)
     c->rows[c->nrows++] = (struct packed_row){at, pack_row(l)};
     l->row_frame = l->frame;
     l->row_line = l->line;
-}
-
-void emit_begin(struct loader *l, enum op op)
-{
-    l->op = op;
-    l->op_kinds = l->op_t0_kinds = 0;
-    l->op_places = 0;
-    l->op_nwords = 0;
-}
-
-static void operand(struct loader *l, uintptr_t w, uint8_t is)
-{
-    assert(l->op_nwords < sizeof l->op_is);
-    l->op_words[l->op_nwords] = w;
-    l->op_is[l->op_nwords++] = is;
-}
-
-void emit_u(struct loader *l, uintptr_t w) { operand(l, w, OPERAND_WORD); }
-void emit_label(struct loader *l, uint32_t label) { operand(l, label, OPERAND_LABEL); }
-
-static uintptr_t y_offset(struct loader *l, struct arg y)
-{
-    if (y.kind != ARG_Y)
-        load_fail(l, "%s wants a y register", genop_name(l->op));
-    return y.value * sizeof(term);
-}
-
-void emit_y(struct loader *l, struct arg y) { operand(l, y_offset(l, y), OPERAND_WORD); }
-
-void emit_fr(struct loader *l, struct arg fr)
-{
-    if (fr.kind != ARG_FR)
-        load_fail(l, "a float register is expected");
-    operand(l, offsetof(struct sched, fr) + fr.value * sizeof(double), OPERAND_WORD);
 }
 
 term arg_term(const struct loader *l, struct arg a)
@@ -165,33 +139,18 @@ term arg_term(const struct loader *l, struct arg a)
     }
 }
 
-#define IMM31_MAX 0x7fffffffu
-static enum kind const_kind(uintptr_t w)
-{
-    return w > IMM31_MAX ? KIND_J : term_is_small(w) ? KIND_S : KIND_C;
-}
-
-/* Kind and operand word of a place. */
-static enum kind place(struct loader *l, struct arg a, uintptr_t *w)
+enum kind emit_other_place(struct loader *l, struct arg a, uintptr_t *w)
 {
     switch (a.kind) {
-    case ARG_X:
-        *w = offsetof(struct sched, x) + a.value * sizeof(term);
-        return a.value < 6 ? (enum kind)a.value : KIND_X;
-    case ARG_Y:
-        *w = a.value * sizeof(term);
-        return KIND_Y;
     case ARG_LITERAL:
         if (a.value >= l->nliterals)
             load_fail(l, "literal %u is not in its table", (unsigned)a.value);
         *w = arg_term(l, a);
-        return const_kind(*w);
-    case ARG_I:
-    case ARG_ATOM:
+        return emit_const_kind(*w);
     case ARG_CHAR:
     case ARG_U:
         *w = arg_term(l, a);
-        return const_kind(*w);
+        return emit_const_kind(*w);
     default:
         load_fail(l, "an operand of %s is of an unexpected kind",
                   op_infos[l->op].name);
@@ -200,98 +159,100 @@ static enum kind place(struct loader *l, struct arg a, uintptr_t *w)
     }
 }
 
-void emit_place(struct loader *l, struct arg a)
+/*
+ * Here come all instructions that have no instance for their operands, and so
+ * all that would write to a constant: there is none for that.
+ */
+uint32_t emit_take_back(struct loader *l, struct operand out[OP_WORDS_MAX])
 {
-    uintptr_t w;
-    enum kind kind = place(l, a, &w);
-
-    l->op_t0_kinds |= (uint32_t)(is_const(kind) ? KIND_C : kind) << 4 * l->op_places;
-    l->op_kinds |= (uint32_t)kind << 4 * l->op_places++;
-    operand(l, w, (uint8_t)kind);
-}
-
-/* A place that is written must not be a constant. */
-static bool places_fit(struct loader *l)
-{
-    unsigned n = 0;
+    const uintptr_t *w = l->words + l->op_at + 1;
+    uint32_t n = 0, kinds = l->op_kinds;
 
     for (const char *r = op_infos[l->op].roles; *r; r++, n++) {
-        if (n >= l->op_nwords)
-            return false;
-        if (*r == 'n' && l->op_words[n] > X_REGS)
-            return load_fail(l, "%s has %lu x registers alive", op_infos[l->op].name,
-                             (unsigned long)l->op_words[n]);
-        if ((*r == 'd' || *r == 'r') && is_const(l->op_is[n]))
-            return load_fail(l, "%s would write to a constant", op_infos[l->op].name);
+        if (!strchr("sdr", *r)) {
+            out[n] = (struct operand){*w++, *r == 'l' ? OPERAND_LABEL : OPERAND_WORD};
+            continue;
+        }
+        uint8_t kind = kinds & 15;
+
+        kinds >>= 4;
+        if (*r != 's' && is_const(kind)) {
+            load_fail(l, "%s would write to a constant", op_infos[l->op].name);
+            return 0;
+        }
+        if (kind <= KIND_X5)
+            out[n] = (struct operand){offsetof(struct sched, x) + kind * sizeof(term), kind};
+        else
+            out[n] = (struct operand){*w++, kind};
     }
-    return n == l->op_nwords;
+    l->nwords = l->op_at;
+    l->nfixups = l->op_fixups;
+    return n;
+}
+
+/* The interpreter takes constants as one kind: S and J are C. */
+static uint32_t t0_kinds(uint32_t kinds)
+{
+    uint32_t consts = kinds & 0x88888888;
+
+    return kinds & ~(consts - (consts >> 3));
+}
+
+/* The handler, in the first word; the generic one, if there is no better. */
+static void interpreted_end(struct loader *l)
+{
+    const struct op_instance *inst = instance_find(l->op, t0_kinds(l->op_kinds));
+
+    if (inst) {
+        l->words[l->op_at] = (uintptr_t)inst->handler;
+    } else {
+        struct operand operands[OP_WORDS_MAX];
+        uint32_t n = emit_take_back(l, operands), kinds = 0;
+
+        for (uint32_t shift = 0; shift < l->op_shift; shift += 4)
+            kinds |= (uint32_t)KIND_G << shift;
+        inst = instance_find(l->op, kinds);
+        emit_word(l, (uintptr_t)inst->handler);
+        for (uint32_t i = 0; i < n; i++) {
+            if (operands[i].is == OPERAND_LABEL) {
+                emit_label_word(l, (uint32_t)operands[i].word);
+            } else {
+                if (operands[i].is != OPERAND_WORD)
+                    emit_word(l, operands[i].is);
+                emit_word(l, operands[i].word);
+            }
+        }
+    }
+    /* A return address is a multiple of 16 bytes; RET_ADDR rounds up. */
+    if (op_infos[l->op].flags & OPF_RET && l->nwords & 1)
+        emit_word(l, 0);
 }
 
 void emit_end(struct loader *l)
 {
-    const struct op_info *info = &op_infos[l->op];
-    const struct op_instance *inst;
-
-    if (!places_fit(l)) {
-        if (load_ok(l))
-            vm_bug("loader: operands of %s do not fit its definition", info->name);
-        return;
-    }
+    assert(op_infos[l->op].roles[l->op_operands] == 0);
     if (emit_observer)
-        emit_observer(l->op, l->op_kinds, l->op_places);
+        emit_observer(l->op, l->op_kinds, l->op_shift / 4);
     row(l);
-    if (l->native) {
-        native_end(l);
-        return;
-    }
-    inst = instance_find(l->op, l->op_t0_kinds);
-    bool generic = !inst;
-    if (generic) {
-        uint32_t kinds = 0;
-
-        for (unsigned i = 0; i < l->op_places; i++)
-            kinds |= (uint32_t)KIND_G << 4 * i;
-        inst = instance_find(l->op, kinds);
-    }
-    word(l, (uintptr_t)inst->handler);
-    for (uint32_t i = 0; i < l->op_nwords; i++) {
-        uint8_t is = l->op_is[i];
-
-        if (is == OPERAND_LABEL) {
-            emit_label_word(l, (uint32_t)l->op_words[i]);
-        } else if (is == OPERAND_WORD) {
-            word(l, l->op_words[i]);
-        } else if (generic) {
-            word(l, is);
-            word(l, l->op_words[i]);
-        } else if (is > KIND_X5) {
-            word(l, l->op_words[i]);
-        }
-    }
-    /* A return address is a multiple of 16 bytes; RET_ADDR rounds up. */
-    if (info->flags & OPF_RET && l->nwords & 1)
-        word(l, 0);
-}
-
-/* A record's header counts them: op/native.h. */
-static void count_vary(struct loader *l)
-{
     if (l->native)
-        l->words[l->last_record] += (uintptr_t)1 << 32;
+        native_end(l);
+    else
+        interpreted_end(l);
 }
-void emit_vary_u(struct loader *l, uintptr_t w)
-{
-    count_vary(l);
-    word(l, w);
-}
+
+void emit_vary_u(struct loader *l, uintptr_t w) { emit_word(l, w); }
 void emit_vary_label(struct loader *l, uint32_t label)
 {
-    count_vary(l);
-    emit_label_word(l, label);
+    if (l->native)
+        native_vary_label(l, label);
+    else
+        emit_label_word(l, label);
 }
 
 void emit_catch(struct loader *l, struct arg y, uint32_t label)
 {
+    if (label == 0)
+        load_fail(l, "a catch leads nowhere");
     emit_begin(l, OP_catch);
     emit_y(l, y);
     emit_u(l, 0);
@@ -323,17 +284,18 @@ uint32_t emit_new_label(struct loader *l)
 
 uint32_t emit_offset(const struct loader *l, uint32_t word)
 {
-    return l->native ? l->offset[word] : word * (uint32_t)sizeof(uintptr_t);
+    return l->native ? native_offset(l, word) : word * (uint32_t)sizeof(uintptr_t);
 }
 
-/* The address of a label; after base is known. */
-static code_ptr label_addr(struct loader *l, uint32_t label)
+uintptr_t emit_address(struct loader *l, uint32_t label)
 {
+    if (label == 0)
+        return 0;
     if (l->label_at[label] == UINT32_MAX) {
         load_fail(l, "label %u is used and not placed", (unsigned)label);
-        return l->code->base;
+        return 0;
     }
-    return (code_ptr)((char *)l->code->base + emit_offset(l, l->label_at[label]));
+    return (uintptr_t)l->code->base + emit_offset(l, l->label_at[label]);
 }
 
 bool emit_resolve(struct loader *l)
@@ -341,15 +303,15 @@ bool emit_resolve(struct loader *l)
     struct code *c = l->code;
 
     for (uint32_t i = 0; i < l->nfixups; i++)
-        l->words[l->fixups[i].at] = (uintptr_t)label_addr(l, l->fixups[i].label);
-    for (uint32_t i = 0; i < l->ncatches && load_ok(l); i++)
-        label_addr(l, l->catches[i].label);
+        l->words[l->fixups[i]] = emit_address(l, (uint32_t)l->words[l->fixups[i]]);
+    for (uint32_t i = 0; i < l->ncatches; i++)
+        emit_address(l, l->catches[i].label);
     if (!load_ok(l))
         return false;
     c->catches = vm_alloc(ALLOC_CODE, (l->ncatches + 1) * sizeof *c->catches);
     for (uint32_t i = 0; i < l->ncatches; i++) {
         struct catch_fixup *f = &l->catches[i];
-        uint32_t index = catch_put(label_addr(l, f->label), f->y);
+        uint32_t index = catch_put((code_ptr)emit_address(l, f->label), f->y);
 
         c->catches[c->ncatches++] = index;
         l->words[f->at] = catch_make(index);

@@ -335,102 +335,6 @@ static bool place_literals(struct loader *l)
     return true;
 }
 
-/*
- * OTP's loader drops the line of a last call of what is no BIF right behind a
- * move to x0; a case_clause after it is then of the line before.
- */
-static bool drops_line(const struct loader *l, const struct ginstr *in)
-{
-    const struct ginstr *before = l->ninstrs ? &l->instrs[l->ninstrs - 1] : NULL;
-    const struct arg *a;
-
-    if (!before || before->op != 64)                    /* move */
-        return false;
-    a = &l->args[before->first + 1];
-    if (a->kind != ARG_X || a->value != 0)
-        return false;
-    if (in->op == 5 || in->op == 6)                     /* call_last, call_only */
-        return true;
-    if (in->op != 8 && in->op != 78)                    /* call_ext_last, _only */
-        return false;
-    a = &l->args[in->first + 1];
-    return a->value < l->nimports && !l->imports[a->value].export->bif &&
-           !import_is_apply(&l->imports[a->value]);
-}
-
-static bool decode_code(struct loader *l, struct reader r)
-{
-    uint32_t line = 0;
-    size_t bytes = (size_t)(r.end - r.p);
-
-    /* As much as code of that size mostly has, lest they grow step by step. */
-    l->args = load_grow(NULL, &l->args_size, bytes / 2 + 64, sizeof *l->args);
-    l->instrs = load_grow(NULL, &l->instrs_size, bytes / 5 + 64, sizeof *l->instrs);
-    l->words = load_grow(NULL, &l->words_size, bytes / 2 + 64, sizeof *l->words);
-    while (load_ok(l)) {
-        uint32_t op = read_u8(l, &r);
-        struct ginstr in = {.op = op, .first = l->nargs, .frame = -1};
-
-        if (!load_ok(l))
-            break;
-        if (op == 0 || op > genop_last())
-            return load_fail(l, "it has instruction number %u, which this VM does "
-                             "not know", (unsigned)op);
-        l->has_label = false;
-        for (unsigned i = genop_arity(op); i > 0; i--)
-            if (!read_arg(l, &r))
-                return false;
-        in.has_label = l->has_label;
-        in.count = l->nargs - in.first;
-        if (op == 153) {    /* line */
-            struct arg a = l->args[in.first];
-
-            line = (uint32_t)a.value;
-            if (a.kind != ARG_U || line >= l->code->nlines || !l->code->lines[line].line)
-                line = 0;
-            l->nargs = in.first;
-            continue;
-        }
-        if (line && drops_line(l, &in))
-            line = l->instrs[l->ninstrs - 1].line;
-        in.line = line;
-        l->instrs = load_grow(l->instrs, &l->instrs_size, l->ninstrs + 1,
-                              sizeof *l->instrs);
-        l->instrs[l->ninstrs++] = in;
-        l->code->ninstrs += op != 1;    /* label */
-        if (op == 3)        /* int_code_end */
-            return true;
-    }
-    return false;
-}
-
-static bool code_header(struct loader *l, struct reader *r)
-{
-    if (!chunk(l, "Code", r, true))
-        return false;
-    uint32_t head = read_u32(l, r);
-    const uint8_t *after = r->p;
-    uint32_t version = read_u32(l, r);
-    uint32_t last = read_u32(l, r);
-
-    l->nlabels = read_u32(l, r);
-    l->nfunctions = read_u32(l, r);
-    if (!load_ok(l))
-        return false;
-    if (version != 0 || last > genop_last())
-        return load_fail(l, "its instructions (set %u, up to %u) are newer than this "
-                         "VM's (up to %u)", (unsigned)version, (unsigned)last,
-                         (unsigned)genop_last());
-    if (head < 16 || head > (size_t)(r->end - after))
-        return load_fail(l, "its Code chunk is broken");
-    r->p = after + head;
-    /* A label takes two bytes, a function more. */
-    size_t bytes = (size_t)(r->end - r->p);
-    if (l->nlabels > bytes + 2 || l->nfunctions > bytes)
-        return load_fail(l, "its Code chunk claims %u labels", (unsigned)l->nlabels);
-    return true;
-}
-
 bool beam_md5(const uint8_t *beam, size_t n, uint8_t out[16])
 {
     static const char *const ids[] = {"Code", "StrT", "ImpT", "ExpT", "FunT", "LitT",
@@ -477,7 +381,7 @@ static void loader_free(struct loader *l)
     vm_free(l->args);
     vm_free(l->words);
     vm_free(l->label_at);
-    vm_free(l->offset);
+    vm_free(l->vary);
     vm_free(l->fixups);
     vm_free(l->catches);
     if (l->mbufs)
@@ -493,7 +397,8 @@ static bool load(struct loader *l)
     if (l->beam_bytes < 12 || memcmp(l->beam, "FOR1", 4) ||
         memcmp(l->beam + 8, "BEAM", 4))
         return load_fail(l, "it is no BEAM file");
-    if (!read_atoms(l) || !code_header(l, &code) || !read_imports(l) ||
+    if (!read_atoms(l) || !chunk(l, "Code", &code, true) ||
+        !decode_header(l, &code) || !read_imports(l) ||
         !read_exports(l, "ExpT", &c->exports, &c->nexports) ||
         !read_exports(l, "LocT", &l->locals, &l->nlocals) || !read_lambdas(l) ||
         !read_literals(l))
@@ -512,7 +417,6 @@ static bool load(struct loader *l)
     beam_md5(l->beam, l->beam_bytes, c->md5);
     if (!decode_code(l, code))
         return false;
-    new_map_keys(l);
     if (!place_literals(l))
         return false;
     for (uint32_t i = 1; i < c->nfiles; i++)
@@ -522,7 +426,6 @@ static bool load(struct loader *l)
 
     l->label_at = vm_alloc(ALLOC_CODE, (l->nlabels + 1) * sizeof *l->label_at);
     memset(l->label_at, 0xff, (l->nlabels + 1) * sizeof *l->label_at);
-    l->resumes = vm_zalloc(ALLOC_CODE, l->nlabels + 1);
     c->funs = vm_zalloc(ALLOC_CODE, (l->nlambdas + 1) * sizeof *c->funs);
     c->fun_addrs = vm_zalloc(ALLOC_CODE, (l->nlambdas + 1) * sizeof *c->fun_addrs);
     for (uint32_t i = 0; i < l->nlambdas; i++) {

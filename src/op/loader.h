@@ -4,7 +4,8 @@
  *    beam.c     chunks and compact terms: bytes to numbers
  *    load.c     tables (atoms, imports, literals ...), code_prepare
  *    newmap.c   the keys of maps that are made whole
- *    front.c    generic instructions to specific ones
+ *    decode.c   instructions, one by one, and how large their frames are
+ *    front.c    generic instructions to specific ones (front.h)
  *    emit.c     specific instructions to the interpreter's words
  *    native.c   or to records, and these to machine code
  *
@@ -57,7 +58,6 @@ struct lambda {
     uint32_t arity, label, index, num_free, old_uniq;
     struct fun_entry *entry;
 };
-struct fixup { uint32_t at, label; };
 struct catch_fixup { uint32_t at, label, y; };
 
 struct loader {
@@ -87,13 +87,14 @@ struct loader {
     uint32_t ninstrs, instrs_size;
     struct arg *args;
     uint32_t nargs, args_size;
-    bool has_label;             /* read_arg: an operand was a label */
+    bool has_label;             /* read_args: an operand was a label */
+    uint32_t short_limit[8];    /* ... by tag: what is less is as it should be */
 
     /* emit.c */
     uintptr_t *words;
     uint32_t nwords, words_size;
     uint32_t *label_at;         /* word index, UINT32_MAX: not placed */
-    struct fixup *fixups;
+    uint32_t *fixups;           /* words that are labels */
     uint32_t nfixups, fixups_size;
     struct catch_fixup *catches;
     uint32_t ncatches, catches_size;
@@ -104,15 +105,17 @@ struct loader {
     uint32_t labels, labels_size;   /* in label_at: nlabels and emit_new_label's */
     bool lines;                 /* wanted: where in the source */
     bool native;                /* words are records: native.h */
-    uint32_t last_record;       /* native: the header emitted last */
-    uint32_t *offset;           /* native: of each record, bytes; by word */
+    uint64_t hot_bytes, cold_bytes; /* native: of the records so far */
+    uint32_t *vary;             /* native: labels, operands of their own */
+    uint32_t nvary, vary_size, vary_at; /* vary_at: the word that counts them */
     uint32_t line;              /* of what is emitted */
     uint32_t frame;
     /* The instruction being emitted. */
     enum op op;
-    uint32_t op_kinds, op_t0_kinds, op_places, op_nwords;
-    uintptr_t op_words[40];     /* operands: one word each, places two */
-    uint8_t op_is[40];          /* OPERAND_WORD, OPERAND_LABEL or the place's kind */
+    uint32_t op_at, op_fixups;      /* in words, in fixups */
+    uint32_t op_kinds, op_shift;    /* of its places: 4 bits each */
+    uintptr_t op_wide;          /* its u operands, or-ed */
+    uint32_t op_operands;       /* checked by debug builds only */
     uint64_t scratch_words;     /* most that a vary instruction gathers */
 };
 
@@ -125,8 +128,10 @@ static inline bool load_ok(const struct loader *l) { return l->why[0] == 0; }
 uint32_t read_u32(struct loader *l, struct reader *r);
 uint8_t read_u8(struct loader *l, struct reader *r);
 const uint8_t *read_bytes(struct loader *l, struct reader *r, size_t n);
-/* One compact term; lists put their elements in args after themselves. */
-bool read_arg(struct loader *l, struct reader *r);
+/* n operands, to args; the elements of a list are put there after it. */
+bool read_args(struct loader *l, struct reader *r, uint64_t n);
+/* Before that, once the tables of atoms and labels are known. */
+void read_args_init(struct loader *l);
 /* A tag and its number alone (line chunk). */
 uint64_t read_compact(struct loader *l, struct reader *r, unsigned *tag);
 /* Grow an array of `size` elements so that `n` fit. */
@@ -134,49 +139,19 @@ void *load_grow(void *array, uint32_t *size, size_t n, size_t element);
 /* Add a literal term, whose storage is in l->mbufs. Its index. */
 uint32_t load_literal(struct loader *l, term t);
 
-/* newmap.c: before the literals are placed. */
-void new_map_keys(struct loader *l);
+/* newmap.c: a put_map_assoc. Before the literals are placed. */
+void new_map_keys(struct loader *l, const struct ginstr *in);
 
-/* front.c: erlang:apply/2 or apply/3. */
+/* decode.c: the chunk Code. The instructions follow the header; false after load_fail. */
+bool decode_header(struct loader *l, struct reader *r);
+bool decode_code(struct loader *l, struct reader r);
+
+/* front_calls.c: erlang:apply/2 or apply/3. */
 bool import_is_apply(const struct import *im);
-/* All instructions; false after load_fail. */
+/* front.c: all instructions; false after load_fail. */
 bool front_translate(struct loader *l);
-const char *genop_name(uint32_t op);
-unsigned genop_arity(uint32_t op);
-uint32_t genop_last(void);
 
-/* emit.c */
-void emit_init(void);           /* once: the table of instances */
-void emit_begin(struct loader *l, enum op op);
-void emit_u(struct loader *l, uintptr_t word);
-void emit_label(struct loader *l, uint32_t label);  /* 0: a word 0 */
-void emit_y(struct loader *l, struct arg y);
-void emit_fr(struct loader *l, struct arg fr);
-void emit_place(struct loader *l, struct arg place);
-void emit_end(struct loader *l);
-/* Operands of its own of a vary instruction, after emit_end. */
-void emit_vary_u(struct loader *l, uintptr_t word);
-void emit_vary_label(struct loader *l, uint32_t label);
-void emit_catch(struct loader *l, struct arg y, uint32_t label);
-void emit_place_label(struct loader *l, uint32_t label);    /* it is here */
-uint32_t emit_new_label(struct loader *l);      /* one that the module has not */
-bool emit_finish(struct loader *l);     /* code->base, labels, catches */
-/* Byte offset in the code of what was emitted at a word; after emit_finish. */
-uint32_t emit_offset(const struct loader *l, uint32_t word);
-
-/* For native.c: a word that will be a label's address; fill them in. */
-enum { OPERAND_WORD = 100, OPERAND_LABEL = 101 };
-void emit_label_word(struct loader *l, uint32_t label);
-bool emit_resolve(struct loader *l);
-/* The word of a constant operand. */
-term arg_term(const struct loader *l, struct arg a);
-static inline bool arg_is_const(struct arg a)
-{
-    return a.kind == ARG_I || a.kind == ARG_ATOM || a.kind == ARG_LITERAL ||
-           a.kind == ARG_CHAR;
-}
-
-/* Maintenance (op/gen/scan.c): called for each instruction emitted. */
-extern void (*emit_observer)(enum op op, uint32_t kinds, unsigned places);
+/* emit.c; the rest is in emit.h. Once: the table of instances. */
+void emit_init(void);
 
 #endif

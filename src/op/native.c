@@ -1,8 +1,8 @@
 /*
  * native.c - from records of instructions to machine code, by copying stencils.
  *
- * Two passes: the first gives each record its place, the second copies and
- * fills in. Hot parts lie one after the other in the order of the module, the
+ * Each record gets its place when it is made; when all are, they are copied and
+ * filled in. Hot parts lie one after the other in the order of the module, the
  * cold parts behind them, then the words of jump tables.
  */
 #include "op/native.h"
@@ -15,14 +15,11 @@
 #include "vm/vm.h"
 
 #define NO_STENCIL 0xffff
-#define IMM31_MAX 0x7fffffffu
 
 static uint32_t header_stencil(uintptr_t h) { return (uint32_t)(h & 0xffff); }
 static uint32_t header_back(uintptr_t h) { return (uint32_t)(h >> 16 & 0xff); }
 static uint32_t header_length(uintptr_t h) { return (uint32_t)(h >> 24 & 0xff); }
-static uint32_t header_vary(uintptr_t h) { return (uint32_t)(h >> 32); }
-/* From a record to the next one. */
-static uint32_t record_words(uintptr_t h) { return header_length(h) + header_vary(h); }
+static uint32_t header_hot(uintptr_t h) { return (uint32_t)(h >> 32); }
 
 static uint32_t find(uint32_t op, uint32_t kinds)
 {
@@ -30,45 +27,53 @@ static uint32_t find(uint32_t op, uint32_t kinds)
     uint32_t mask = (1u << stencil_table_bits) - 1;
 
     for (uint32_t i = (uint32_t)(h >> (64 - stencil_table_bits));; i++) {
-        const struct stencil_slot *s = &stencil_table[i & mask];
+        uint32_t n = stencil_table[i & mask];
 
-        if (s->stencil == NO_STENCIL || (s->op == op && s->kinds == kinds))
-            return s->stencil;
+        if (n == NO_STENCIL || (stencils[n].op == op && stencils[n].kinds == kinds))
+            return n;
     }
-}
-
-const char *native_fits(const char *cpu)
-{
-    static char why[96];
-
-    if (os_cpu_has(cpu))
-        return NULL;
-    snprintf(why, sizeof why, "this ling makes it for processors of level %s, which "
-             "this one is not", cpu);
-    return why;
-}
-
-const char *native_init(void)
-{
-    const char *why = native_fits(stencil_cpu);
-
-    return why ? why : codemem_init();
 }
 
 /* ---- records ---- */
 
-static void word(struct loader *l, uintptr_t w)
+/*
+ * The record that begins at word `at` is whole: make its header. A return address
+ * is a multiple of 16, so a hot part that is a call ends at one; entries are at
+ * multiples of 32.
+ */
+static void record_end(struct loader *l, uint32_t at, uint32_t n, uint32_t back)
 {
-    if (l->nwords == l->words_size)
-        l->words = load_grow(l->words, &l->words_size, l->nwords + 1, sizeof *l->words);
-    l->words[l->nwords++] = w;
+    const struct stencil *s = &stencils[n];
+    uint64_t hot = l->hot_bytes, end = s->hot, unit = 1;
+
+    if (op_infos[s->op].flags & OPF_RET)
+        unit = 16;
+    if (s->op == OP_func_entry || s->op == OP_func_entry_nif) {
+        unit = 32;
+        end = 0;
+    }
+    hot = ((hot + end + unit - 1) & ~(unit - 1)) - end;
+    if (s->vary) {
+        emit_word(l, 0);
+        l->vary_at = l->nwords - 1;
+    }
+    assert(l->nwords - at <= 0xff && back <= 0xff);
+    l->words[at] = n | back << 16 | (l->nwords - at) << 24 | hot << 32;
+    l->hot_bytes = hot + s->hot;
+    l->cold_bytes += s->cold;
 }
 
-/* The record that begins at word `at` is whole. */
-static void record_end(struct loader *l, uint32_t at)
+void native_vary_label(struct loader *l, uint32_t label)
 {
-    assert(l->nwords - at <= 0xff);
-    l->words[at] |= (uintptr_t)(l->nwords - at) << 24;
+    if (l->nvary == l->vary_size)
+        l->vary = load_grow(l->vary, &l->vary_size, l->nvary + 1, sizeof *l->vary);
+    l->vary[l->nvary++] = label;
+    l->words[l->vary_at]++;
+}
+
+uint32_t native_offset(const struct loader *l, uint32_t at)
+{
+    return header_hot(l->words[at]);
 }
 
 static bool is_register(uint8_t kind) { return kind <= KIND_X5; }
@@ -82,124 +87,73 @@ static void move_operand(struct loader *l, unsigned i, enum kind kind, uintptr_t
                                : (uint32_t)(KIND_X | kind << 4);
     uint32_t record = l->nwords;
 
-    word(l, find(OP_move, kinds));
+    emit_word(l, 0);
     if (!to_memory)
-        word(l, slot);
+        emit_word(l, slot);
     if (!is_register((uint8_t)kind))
-        word(l, w);
+        emit_word(l, w);
     if (to_memory)
-        word(l, slot);
-    record_end(l, record);
+        emit_word(l, slot);
+    record_end(l, record, find(OP_move, kinds), 0);
 }
 
-/* The operands as the stencil takes them; memory: places are in S->operand. */
-static void operands(struct loader *l, bool memory)
+/* The instruction whose places are all words of S->operand. */
+static void all_memory(struct loader *l)
 {
-    for (uint32_t i = 0, place = 0; i < l->op_nwords; i++) {
-        uint8_t is = l->op_is[i];
-        uintptr_t w = l->op_words[i];
-
-        if (is == OPERAND_LABEL) {
-            emit_label_word(l, (uint32_t)w);
-        } else if (is == OPERAND_WORD) {
-            word(l, w);
-        } else if (memory) {
-            word(l, offsetof(struct sched, operand) + place++ * sizeof(term));
-        } else if (!is_register(is)) {
-            word(l, w);
-        }
-    }
-}
-
-/* Every constant word fits the stencil's 31 bits. */
-static bool words_fit(struct loader *l)
-{
+    struct operand operands[OP_WORDS_MAX];
     const char *roles = op_infos[l->op].roles;
+    uint32_t first = l->op_at, memory = 0, place = 0;
 
-    for (uint32_t i = 0; i < l->op_nwords; i++)
-        if (roles[i] != 'p' && l->op_is[i] == OPERAND_WORD && l->op_words[i] > IMM31_MAX)
-            return false;
-    return true;
-}
-
-bool native_end(struct loader *l)
-{
-    const char *roles = op_infos[l->op].roles;
-    uint32_t n = words_fit(l) ? find(l->op, l->op_kinds) : NO_STENCIL;
-    uint32_t first = l->nwords, memory = 0, place = 0;
-
-    l->last_record = first;
-    if (n != NO_STENCIL) {
-        word(l, n);
-        operands(l, false);
-        record_end(l, first);
-        return true;
+    for (uint32_t shift = 0; shift < l->op_shift; shift += 4)
+        memory |= (uint32_t)KIND_X << shift;
+    if (memory == 0) {
+        load_fail(l, "an operand of %s is too large", op_infos[l->op].name);
+        return;
     }
-    for (uint32_t i = 0; i < l->op_places; i++)
-        memory |= (uint32_t)KIND_X << 4 * i;
-    n = find(l->op, memory);
-    assert(n != NO_STENCIL);
-    if (l->op_places == 0)
-        return load_fail(l, "an operand of %s is too large", op_infos[l->op].name);
-    for (uint32_t i = 0; i < l->op_nwords; i++)
-        if (strchr("sdr", roles[i])) {
-            if (roles[i] != 'd')
-                move_operand(l, place, (enum kind)l->op_is[i], l->op_words[i], true);
-            place++;
-        }
-    l->last_record = l->nwords;
-    word(l, n | (uintptr_t)(l->nwords - first) << 16);
-    operands(l, true);
-    record_end(l, l->last_record);
+    uint32_t n = emit_take_back(l, operands), stencil = find(l->op, memory);
+    assert(stencil != NO_STENCIL);
+    for (uint32_t i = 0; i < n; i++) {
+        if (operands[i].is >= OPERAND_WORD)
+            continue;
+        if (roles[i] != 'd')
+            move_operand(l, place, (enum kind)operands[i].is, operands[i].word, true);
+        place++;
+    }
+    uint32_t record = l->nwords;
+    emit_word(l, 0);
     place = 0;
-    for (uint32_t i = 0; i < l->op_nwords; i++)
-        if (strchr("sdr", roles[i])) {
-            if (roles[i] != 's')
-                move_operand(l, place, (enum kind)l->op_is[i], l->op_words[i], false);
-            place++;
-        }
-    return true;
-}
-
-/* ---- the first pass ---- */
-
-struct layout {
-    uint32_t hot, cold, vary;   /* bytes */
-};
-
-static uint32_t align16(uint32_t n) { return (n + 15) & ~15u; }
-
-/* l->offset[word of a header]: where its hot part begins, bytes. */
-static bool place_records(struct loader *l, struct layout *total)
-{
-    uint64_t hot = 0, cold = 0, vary = 0;
-
-    l->offset = vm_try_alloc(ALLOC_CODE, (l->nwords + 1) * sizeof *l->offset);
-    if (!l->offset)
-        return load_fail(l, "there is no memory to translate it");
-    for (uint32_t i = 0; i < l->nwords;) {
-        const struct stencil *s = &stencils[header_stencil(l->words[i])];
-        uint8_t flags = op_infos[s->op].flags;
-
-        if (flags & OPF_RET)        /* so that it ends at a multiple of 16 */
-            hot = ((hot + s->hot + 15) & ~(uint64_t)15) - s->hot;
-        if (s->op == OP_func_entry || s->op == OP_func_entry_nif)
-            hot = (hot + 31) & ~(uint64_t)31;
-        l->offset[i] = (uint32_t)hot;
-        hot += s->hot;
-        cold += s->cold;
-        vary += header_vary(l->words[i]);
-        i += record_words(l->words[i]);
-        if (hot + cold + 8 * vary > UINT32_MAX / 2)
-            return load_fail(l, "its code is larger than 2 GB");
+    for (uint32_t i = 0; i < n; i++) {
+        if (operands[i].is == OPERAND_LABEL)
+            emit_label_word(l, (uint32_t)operands[i].word);
+        else if (operands[i].is == OPERAND_WORD)
+            emit_word(l, operands[i].word);
+        else
+            emit_word(l, offsetof(struct sched, operand) + place++ * sizeof(term));
     }
-    l->offset[l->nwords] = (uint32_t)hot;
-    *total = (struct layout){align16((uint32_t)hot), align16((uint32_t)cold),
-                             (uint32_t)vary * 8};
-    return true;
+    record_end(l, record, stencil, record - first);
+    place = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        if (operands[i].is >= OPERAND_WORD)
+            continue;
+        if (roles[i] != 's')
+            move_operand(l, place, (enum kind)operands[i].is, operands[i].word, false);
+        place++;
+    }
 }
 
-/* ---- the second pass ---- */
+void native_end(struct loader *l)
+{
+    uint32_t n = find(l->op, l->op_kinds);
+
+    if (n == NO_STENCIL || l->op_wide > IMM31_MAX)
+        all_memory(l);
+    else
+        record_end(l, l->op_at, n, 0);
+}
+
+/* ---- copying ---- */
+
+static uint64_t align16(uint64_t n) { return (n + 15) & ~(uint64_t)15; }
 
 /* No-ops of n bytes, as few instructions as can be. */
 static void fill_nops(uint8_t *at, uint32_t n)
@@ -236,10 +190,22 @@ bool native_falls_to(code_ptr from, code_ptr to)
     return memcmp(nops, from, n) == 0;
 }
 
+/* No-ops that fill up to an entry, by length. */
+#define GAP_BYTES 32
+static uint8_t gaps[GAP_BYTES][GAP_BYTES + STENCIL_SLACK];
+
+typedef long long sixteen __attribute__((vector_size(16), aligned(1), may_alias));
+static void copy16(uint8_t *to, const uint8_t *from)
+{
+    *(sixteen *)to = *(const sixteen *)from;
+}
+
 struct copy {
     uint8_t *run, *write;       /* the whole code, as it runs and as it is written */
     uint32_t cold, vary;        /* next place, bytes */
     uint32_t hot_end, cold_end;
+    uint32_t nvary;             /* of l->vary */
+    uintptr_t to[256 - TO_NEXT];    /* what relocations refer to, from TO_NEXT on */
 };
 
 /*
@@ -250,18 +216,15 @@ struct copy {
 static void copy_part(uint8_t *write, uint32_t at, uint32_t end, const uint8_t *from,
                       uint32_t n)
 {
-    typedef long long sixteen
-        __attribute__((vector_size(16), aligned(1), may_alias));
-
     if (at + n + STENCIL_SLACK > end) {
         memcpy(write + at, from, n);
         return;
     }
-    for (uint32_t i = 0; i < n; i += 16) {
-        sixteen bytes = *(const sixteen *)(from + i);
-
-        __asm__("" : "+x"(bytes));      /* or the loop becomes a call of memcpy */
-        *(sixteen *)(write + at + i) = bytes;
+    copy16(write + at, from);
+    copy16(write + at + 16, from + 16);
+    for (uint32_t i = 32; i < n; i += 16) {
+        copy16(write + at + i, from + i);
+        __asm__("");            /* or the loop becomes a call of memcpy */
     }
 }
 
@@ -273,116 +236,123 @@ static void put32(uint8_t *at, int64_t v)
     memcpy(at, &w, sizeof w);
 }
 
-static void copy_record(struct loader *l, struct copy *c, uint32_t i)
+/* The operands of its own: addresses of labels. */
+static void copy_vary(struct loader *l, struct copy *c, uint64_t n)
 {
-    uintptr_t header = l->words[i];
-    const struct stencil *s = &stencils[header_stencil(header)];
-    const uintptr_t *words = l->words + i;
-    uint32_t hot = l->offset[i], self = l->offset[i - header_back(header)];
-    uint32_t part[2] = {hot, c->cold}, vary = c->vary;
+    for (; n > 0; n--, c->vary += 8) {
+        uintptr_t to = emit_address(l, l->vary[c->nvary++]);
 
-    copy_part(c->write, hot, c->hot_end, stencil_bytes + s->at, s->hot);
-    copy_part(c->write, c->cold, c->cold_end, stencil_bytes + s->at + s->hot, s->cold);
-    for (uint32_t k = 0; k < s->relocs; k++) {
-        const struct stencil_reloc *r = &stencil_relocs[s->reloc + k];
-        uint32_t at = part[r->cold] + r->offset;
-        uintptr_t to;
-
-        switch (r->to) {
-        case TO_NEXT: case TO_RET: to = (uintptr_t)c->run + hot + s->hot; break;
-        case TO_SELF: to = (uintptr_t)c->run + self; break;
-        case TO_VARY: to = (uintptr_t)c->run + vary; break;
-        case TO_HOT: to = (uintptr_t)c->run + hot; break;
-        case TO_COLD: to = (uintptr_t)c->run + c->cold; break;
-        default:
-            to = r->to >= TO_RUNTIME ? (uintptr_t)stencil_runtime[r->to - TO_RUNTIME]
-                                     : words[r->to];
-            if (r->kind == REL_PC32 && to == 0)
-                continue;       /* a jump to no label: never taken */
-        }
-        to += (uintptr_t)(intptr_t)r->addend;
-        switch ((enum stencil_reloc_kind)r->kind) {
-        case REL_ABS64: memcpy(c->write + at, &to, sizeof to); break;
-        case REL_ABS32: put32(c->write + at, (int64_t)to); break;
-        case REL_PC32:
-            put32(c->write + at, (int64_t)(to - ((uintptr_t)c->run + at)));
-            break;
-        }
+        memcpy(c->write + c->vary, &to, sizeof to);
     }
-    c->cold += s->cold;
-    for (uint32_t k = 0; k < header_vary(header); k++, c->vary += 8)
-        memcpy(c->write + c->vary, &words[header_length(header) + k], 8);
 }
 
-/*
- * The stencils of a module are all over the tables, and waiting for each in turn is
- * most of copying: ask for them some records ahead, for their descriptions first.
- */
-#define AHEAD 8
-struct ahead {
-    uint32_t at;                /* record, word */
-    const struct stencil *asked[AHEAD];     /* a ring; NULL: none */
-    uint32_t n;
-};
-static void fetch_ahead(const struct loader *l, struct ahead *a)
+static void copy_record(struct loader *l, struct copy *c, uint32_t i)
 {
-    do {
-        const struct stencil **slot = &a->asked[a->n % AHEAD], *due;
+    const uintptr_t *words = l->words + i;
+    uintptr_t header = words[0];
+    const struct stencil *s = &stencils[header_stencil(header)];
+    uint32_t hot = header_hot(header), cold = c->cold;
+    uint8_t *write[2] = {c->write + hot, c->write + cold};
+    uintptr_t run[2] = {(uintptr_t)c->run + hot, (uintptr_t)c->run + cold};
 
-        *slot = NULL;
-        if (a->at < l->nwords) {
-            *slot = &stencils[header_stencil(l->words[a->at])];
-            __builtin_prefetch(*slot);
-            a->at += record_words(l->words[a->at]);
+    copy_part(c->write, hot, c->hot_end, stencil_bytes + s->at, s->hot);
+    if (s->cold)
+        copy_part(c->write, cold, c->cold_end, stencil_bytes + s->at + s->hot, s->cold);
+    c->to[TO_NEXT - TO_NEXT] = run[0] + s->hot;
+    c->to[TO_SELF - TO_NEXT] = (uintptr_t)c->run + header_hot(words[-(int)header_back(header)]);
+    c->to[TO_VARY - TO_NEXT] = (uintptr_t)c->run + c->vary;
+    c->to[TO_HOT - TO_NEXT] = run[0];
+    c->to[TO_COLD - TO_NEXT] = run[1];
+    const struct stencil_reloc *r = &stencil_relocs[s->reloc], *end = r + s->relocs;
+    for (; r < end; r++) {
+        const uintptr_t *refers = r->to < TO_NEXT ? words + r->to : &c->to[r->to - TO_NEXT];
+        uintptr_t pc = r->kind == REL_PC32 ? run[r->cold] : 0, to = *refers;
+        uint8_t *at = write[r->cold] + r->offset;
+
+        uintptr_t v = to + (uintptr_t)(intptr_t)r->addend;
+
+        if (r->kind == REL_ABS64) {
+            memcpy(at, &v, sizeof v);
+            continue;
         }
-        due = a->asked[(a->n + AHEAD / 2) % AHEAD];
-        if (due) {
-            __builtin_prefetch(stencil_bytes + due->at);
-            __builtin_prefetch(stencil_bytes + due->at + due->hot);
-            __builtin_prefetch(stencil_relocs + due->reloc);
-        }
-    } while (++a->n < AHEAD);
+        v -= pc;
+        if (to == 0 && pc)
+            v = 0;              /* no label: so it is told by data; a jump is never taken */
+        put32(at, (int64_t)v);
+    }
+    c->cold += s->cold;
+    if (s->vary)
+        copy_vary(l, c, words[header_length(header) - 1]);
 }
 
 bool native_finish(struct loader *l)
 {
     struct code *code = l->code;
-    struct layout size;
     struct copy c;
-    struct ahead ahead = {0};
+    uint64_t hot = align16(l->hot_bytes), cold = align16(l->cold_bytes);
+    uint64_t vary = (uint64_t)l->nvary * 8;
 
-    if (!place_records(l, &size))
-        return false;
-    code->bytes = (size_t)size.hot + size.cold + size.vary;
+    if (hot + cold + vary > UINT32_MAX / 2)
+        return load_fail(l, "its code is larger than 2 GB");
+    emit_word(l, l->hot_bytes << 32);       /* where a label at the end is */
+    l->nwords--;
+    code->bytes = hot + cold + vary;
     c.run = codemem_alloc(code->bytes);
     if (!c.run) {
         code->bytes = 0;
         return load_fail(l, "the window for code is full");
     }
     code->base = (uintptr_t *)c.run;
-    code->cold_at = size.hot;
-    code->cold_bytes = size.cold;
+    code->cold_at = (uint32_t)hot;
+    code->cold_bytes = (uint32_t)cold;
     code->native = true;
+    for (uint32_t i = 0; i < l->nvary; i++)
+        emit_address(l, l->vary[i]);
     if (!emit_resolve(l)) {
         codemem_free(c.run, code->bytes);
         code->base = NULL;
         return false;
     }
     c.write = codemem_rw(c.run);
-    c.cold = size.hot;
-    c.vary = c.cold_end = size.hot + size.cold;
-    c.hot_end = size.hot;
+    c.cold = c.hot_end = (uint32_t)hot;
+    c.vary = c.cold_end = (uint32_t)(hot + cold);
+    c.nvary = 0;
+    for (uint32_t i = 0; i < stencil_runtime_count; i++)
+        c.to[TO_RUNTIME - TO_NEXT + i] = (uintptr_t)stencil_runtime[i];
     for (uint32_t i = 0, end = 0; i < l->nwords;) {
-        const struct stencil *s = &stencils[header_stencil(l->words[i])];
+        uintptr_t header = l->words[i];
+        uint32_t at = header_hot(header);
 
-        fetch_ahead(l, &ahead);
-        fill_nops(c.write + end, l->offset[i] - end);
-        end = l->offset[i] + s->hot;
+        if (at != end)
+            copy_part(c.write, end, c.hot_end, gaps[at - end], at - end);
+        end = at + stencils[header_stencil(header)].hot;
         copy_record(l, &c, i);
-        i += record_words(l->words[i]);
+        i += header_length(header);
     }
     codemem_written();
     return true;
+}
+
+/* ---- beginning ---- */
+
+const char *native_fits(const char *cpu)
+{
+    static char why[96];
+
+    if (os_cpu_has(cpu))
+        return NULL;
+    snprintf(why, sizeof why, "this ling makes it for processors of level %s, which "
+             "this one is not", cpu);
+    return why;
+}
+
+const char *native_init(void)
+{
+    const char *why = native_fits(stencil_cpu);
+
+    for (uint32_t n = 0; n < GAP_BYTES; n++)
+        fill_nops(gaps[n], n);
+    return why ? why : codemem_init();
 }
 
 /* ---- stubs ---- */

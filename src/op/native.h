@@ -3,26 +3,30 @@
  *
  * While a module is translated its words are records:
  *
- *    header, operand words ..., [words of its own operands, if vary]
+ *    header, operand words ..., [how many operands of its own, if vary]
  *
- * A header is a stencil's index | back << 16 | words << 24 | vary << 32. back:
+ * A header is a stencil's index | back << 16 | words << 24 | hot << 32. back:
  * words back to the record where the instruction begins, when others bring its
- * operands to memory first. words: header and operands; vary: how many words of
- * its own operands follow.
+ * operands to memory first. words: header and operands. hot: where its hot part
+ * goes, bytes. Operands of its own are labels, in l->vary, one after the other.
  */
 #ifndef OP_NATIVE_H
 #define OP_NATIVE_H
 
-#include "op/loader.h"
+#include "op/emit.h"
 
 /* Once. NULL, or why there can be no native code. */
 const char *native_init(void);
 /* The same of stencils for that processor: os_cpu_has(). */
 const char *native_fits(const char *cpu);
-/* The instruction in l->op...: its record. False after load_fail. */
-bool native_end(struct loader *l);
-/* All records to code->base; l->offset then tells where each one went. */
+/* The instruction in l->op...: its record. */
+void native_end(struct loader *l);
+/* One more operand of its own. */
+void native_vary_label(struct loader *l, uint32_t label);
+/* All records to code->base. */
 bool native_finish(struct loader *l);
+/* Where the record at a word begins; behind the last one, the end of the hot part. */
+uint32_t native_offset(const struct loader *l, uint32_t word);
 
 /*
  * Code that leaves `self` in S->self and `what` in S->a[0] and goes to `to`, a

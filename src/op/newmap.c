@@ -11,12 +11,6 @@
 #include "vm/map.h"
 #include "vm/ops.h"
 
-enum {
-#define GENOP(number, name, arity) G_##name = number,
-#include "op/genop.def"
-#undef GENOP
-};
-
 static bool is_empty_map(const struct loader *l, struct arg a)
 {
     return a.kind == ARG_LITERAL && a.value < l->nliterals &&
@@ -62,15 +56,13 @@ static uint32_t key_tuple(struct loader *l, const struct arg *pair, uint64_t n)
     return load_literal(l, boxed_make(m->words));
 }
 
-void new_map_keys(struct loader *l)
+void new_map_keys(struct loader *l, const struct ginstr *in)
 {
-    for (uint32_t i = 0; i < l->ninstrs; i++) {
-        struct arg *a = l->args + l->instrs[i].first;   /* fail, src, dst, live, list */
+    struct arg *a = l->args + in->first;    /* fail, src, dst, live, list */
 
-        if (l->instrs[i].op != G_put_map_assoc || a[4].kind != ARG_LIST ||
-            a[4].value == 0 || a[4].value % 2 || a[4].value > 2 * MAP_SMALL_LIMIT ||
-            !is_empty_map(l, a[1]) || !sort_pairs(a + 5, a[4].value / 2))
-            continue;
-        a[1] = (struct arg){ARG_KEYS, key_tuple(l, a + 5, a[4].value / 2)};
-    }
+    if (a[4].kind != ARG_LIST || a[4].value == 0 || a[4].value % 2 ||
+        a[4].value > 2 * MAP_SMALL_LIMIT || !is_empty_map(l, a[1]) ||
+        !sort_pairs(a + 5, a[4].value / 2))
+        return;
+    a[1] = (struct arg){ARG_KEYS, key_tuple(l, a + 5, a[4].value / 2)};
 }

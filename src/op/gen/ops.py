@@ -54,7 +54,7 @@ class Op:
         self.places = [i for i, (r, _) in enumerate(operands) if r in PLACES]
         self.generic = "G" * len(self.places)
         self.memory = "X" * len(self.places)
-        self.kinds, self.frequent = set(), set()
+        self.kinds, self.frequent, self.common = set(), set(), set()
 
 
 # What an instruction does that is looked up in the table of frames.
@@ -204,12 +204,14 @@ by_name = {op.name: op for op in ops}
 for line in open(combos_file):
     if line.startswith("#") or not line.strip():
         continue
-    name, kinds, *rare = line.split()
+    name, kinds, *how = line.split()
     op = by_name.get(name)
     if op and op.places and len(kinds) == len(op.places):
         op.kinds.add(kinds)
-        if not rare:
+        if how != ["rare"]:
             op.frequent.add(kinds)
+        if how == ["common"]:
+            op.common.add(kinds)
 
 made = "/* Made by ops.py from the .tab files. */"
 write("op.gen.h", "\n".join([made, "enum op {"] +
@@ -242,7 +244,7 @@ write("t0.gen.c", "\n".join(t0) + "\n")
 # Native code. The name tells stencils.py which instance a function is. A move
 # from anywhere to memory and back is what the others fall back on.
 t1 = [made, '#include "op/t1.h"', ""]
-t1_rare = []
+t1_common, t1_frequent, t1_rare = [], [], []
 entries = [made, "#define T1_ENTRY", '#include "op/t1.h"', ""]
 shared = [made, "#define T1_SHARED", '#include "op/t1.h"', ""]
 # Code that passes operands in the two argument registers that are left: bytes.
@@ -281,9 +283,10 @@ for op in ops:
         if "shared" in op.flags:
             body = share(op)
         # What modules mostly want lies together.
-        part = t1 if kinds in op.frequent or not op.places else t1_rare
+        part = t1_common if kinds in op.common or not op.places else \
+            t1_frequent if kinds in op.frequent else t1_rare
         part.append(f"PRESERVE_NONE long st_{ops.index(op)}_{pack(kinds):x}_"
                   f"{words}_{op.name}_{kinds or 'N'}(PARAMS)\n{{\n{body}}}\n")
-write("t1.gen.c", "\n".join(t1 + t1_rare) + "\n")
+write("t1.gen.c", "\n".join(t1 + t1_common + t1_frequent + t1_rare) + "\n")
 write("t1_entry.gen.c", "\n".join(entries) + "\n")
 write("t1_shared.gen.c", "\n".join(shared) + "\n")

@@ -251,18 +251,19 @@ def read_elf(path):
     return sections, symbols, relocs
 
 
+SLACK = 32          # stencil.h: STENCIL_SLACK
 ABS64, PC32, PLT32, ABS32, ABS32S = 1, 2, 4, 10, 11
-WHATS = ["NEXT", "SELF", "RET", "VARY", "HOT", "COLD"]
+WHATS = {"next": "NEXT", "ret": "NEXT", "self": "SELF", "vary": "VARY"}
 
 stencils = []
 text = {"hot": [], "cold": []}
 for name, blocks in functions(source):
     n = len(stencils)
-    _, op, kinds, words, title = name.split("_", 4)
+    _, op, kinds, _, title = name.split("_", 4)
     hot, cold = parts(name, blocks)
     text["hot"] += [f"hot{n}:"] + hot
     text["cold"] += [f"cold{n}:"] + cold
-    stencils.append((title, int(op), int(kinds, 16), int(words)))
+    stencils.append((title, int(op), int(kinds, 16)))
 with open(out + ".s", "w") as f:
     for part in ("hot", "cold"):
         f.write(f'\t.section .{part},"ax",@progbits\n' + "\n".join(text[part]) +
@@ -279,36 +280,32 @@ all_bytes = bytearray()
 rows, reloc_rows = [], []
 
 
-def reloc_row(title, part, offset, kind, symbol, addend, n):
-    """A C initializer of struct stencil_reloc."""
+def reloc(title, part, offset, kind, symbol, addend, n):
+    """What a reference is to, how, and the addend of struct stencil_reloc."""
     name, section, value, symbol_kind = symbol
-
-    def row(to, kind, addend):
-        return f"{{{offset}, {to}, {kind}, {int(part == 'cold')}, {addend}}}"
     if symbol_kind == 3 or section:
         # A local jump between the parts.
         target = section[1:]
-        what, addend = target.upper(), addend + value - start[target][n]
         if kind not in (PC32, PLT32):
             sys.exit(f"stencils.py: {title} takes the address of its own code")
-        return row(f"TO_{what}", "REL_PC32", addend)
+        return f"TO_{target.upper()}", "REL_PC32", addend + value - start[target][n] - offset
     if m := re.match(r"([hsjw])(\d+)$", name):
         width = {"h": (ABS32, ABS32S), "s": (ABS32, ABS32S), "j": (PC32, PLT32),
                  "w": (ABS64,)}[m[1]]
         if kind not in width:
             sys.exit(f"stencils.py: {title} has {name} by relocation {kind}")
         c = {"h": "REL_ABS32", "s": "REL_ABS32", "j": "REL_PC32", "w": "REL_ABS64"}[m[1]]
-        return row(m[2], c, addend)
+        return m[2], c, addend - (offset if m[1] == "j" else 0)
     if kind not in (PC32, PLT32):
         sys.exit(f"stencils.py: {title} has {name} by relocation {kind}")
-    if name.upper() in WHATS:
-        return row(f"TO_{name.upper()}", "REL_PC32", addend)
+    if name in WHATS:
+        return f"TO_{WHATS[name]}", "REL_PC32", addend - offset
     if kind != PLT32:
         sys.exit(f"stencils.py: {title} refers to {name}, which is no function")
     if (m := re.match(r"shared_(\d+)_", name)) and int(m[1]) != offset - addend:
         sys.exit(f"stencils.py: {title} calls {name} after {offset - addend} bytes")
     index = runtime.setdefault(name, len(runtime))
-    return row(f"TO_RUNTIME + {index}", "REL_PC32", addend)
+    return f"TO_RUNTIME + {index}", "REL_PC32", addend - offset
 
 
 by_place = {"hot": [[] for _ in stencils], "cold": [[] for _ in stencils]}
@@ -320,26 +317,36 @@ for part in ("hot", "cold"):
             i += 1
         by_place[part][i].append((offset - starts[i], info & 0xffffffff,
                                   symbols[info >> 32], addend))
-for n, (title, op, kinds, words) in enumerate(stencils):
+for n, (title, op, kinds) in enumerate(stencils):
     first = len(reloc_rows)
     at = len(all_bytes)
-    sizes = []
+    code = {part: bytearray(sections["." + part][start[part][n]:start[part][n + 1]])
+            for part in ("hot", "cold")}
+    vary = False
     for part in ("hot", "cold"):
-        code = sections["." + part][start[part][n]:start[part][n + 1]]
-        all_bytes += code
-        sizes.append(len(code))
-        reloc_rows += [reloc_row(title, part, *r, n) for r in by_place[part][n]]
-    rows.append(f"    {{{op}, {kinds:#x}, {at}, {first}, {sizes[0]}, {sizes[1]}, "
-                f"{len(reloc_rows) - first}, {words}}}, /* {title} */")
+        for offset, *rest in by_place[part][n]:
+            to, kind, addend = reloc(title, part, offset, *rest, n)
+            here = {"hot": {"TO_HOT": 0, "TO_NEXT": len(code["hot"])},
+                    "cold": {"TO_COLD": 0}}[part]
+            if to in here:
+                struct.pack_into("<i", code[part], offset, here[to] + addend)
+                continue
+            vary |= to == "TO_VARY"
+            reloc_rows.append(f"{{{offset}, {to}, {kind}, {int(part == 'cold')}, {addend}}}")
+    if len(reloc_rows) - first > 255:
+        sys.exit(f"stencils.py: {title} has too many relocations for a byte: struct stencil")
+    all_bytes += code["hot"] + code["cold"]
+    rows.append(f"    {{{kinds:#x}, {op}, {len(code['hot'])}, {len(code['cold'])}, "
+                f"{len(reloc_rows) - first}, {int(vary)}, {at}, {first}}}, /* {title} */")
 
 # (op, kinds) to stencil: open addressing, as native.c looks it up.
 bits = (3 * len(stencils) // 2).bit_length()
-table = [(0, 0, 0xffff)] * (1 << bits)
-for n, (_, op, kinds, _) in enumerate(stencils):
+table = [0xffff] * (1 << bits)
+for n, (_, op, kinds) in enumerate(stencils):
     i = ((op << 32 | kinds) * 0x9e3779b97f4a7c15 & (1 << 64) - 1) >> (64 - bits)
-    while table[i][2] != 0xffff:
+    while table[i] != 0xffff:
         i = (i + 1) % len(table)
-    table[i] = (kinds, op, n)
+    table[i] = n
 
 
 def numbers(values, per_line=24):
@@ -352,15 +359,15 @@ with open(out, "w") as f:
     f.write('/* Made by stencils.py from the compiled instances. */\n#include "op/stencil.h"\n\n')
     for name in runtime:
         f.write(f"extern char {name}[];\n")
-    f.write(f"\nconst uint8_t stencil_bytes[] = {{\n{numbers(bytes(all_bytes) + bytes(16))}\n}};\n"
+    f.write(f"\nconst uint8_t stencil_bytes[] = {{\n{numbers(bytes(all_bytes) + bytes(SLACK))}\n}};\n"
             "const struct stencil_reloc stencil_relocs[] = {\n    " +
             ",\n    ".join(reloc_rows) + "\n};\n"
             "const struct stencil stencils[] = {\n" + "\n".join(rows) + "\n};\n"
             f'const char stencil_cpu[] = "{cpu}";\n'
             f"const uint32_t stencil_count = {len(stencils)};\n"
             f"const unsigned stencil_table_bits = {bits};\n"
-            "const struct stencil_slot stencil_table[] = {\n    " +
-            ",\n    ".join("{%#x, %d, %d}" % slot for slot in table) + "\n};\n"
+            f"const uint16_t stencil_table[] = {{\n{numbers(table)}\n}};\n"
+            f"const uint32_t stencil_runtime_count = {len(runtime)};\n"
             "const void *const stencil_runtime[] = {\n    " +
             ", ".join(runtime) + "\n};\n")
 if len(runtime) > 140:

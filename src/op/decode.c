@@ -1,0 +1,296 @@
+/*
+ * decode.c - the chunk Code: bytes to generic instructions, with the frame that
+ * each one finds.
+ *
+ * Rows of the frame table come from the frames, so that a stack can be walked
+ * exactly. They are followed along every jump, from entries on; code is mostly laid
+ * out so that what leads to an instruction comes before it, and then all is known
+ * when it is read. A jump back to code that was not seen like that takes another
+ * pass.
+ */
+#include "op/genop.h"
+#include "op/loader.h"
+#include "vm/module.h"
+
+enum genop_flag {
+    GENOP_ENDS = 1,             /* control never reaches the next instruction */
+    GENOP_BENT = 2,             /* it changes the frame, or is a place to jump to */
+    GENOP_DROPS_LINE = 4,       /* see drops_line; all of them end a block */
+};
+static const struct {
+    const char *name;
+    uint8_t arity;
+} genops[] = {
+#define GENOP(number, name, arity) [number] = {#name, arity},
+#include "op/genop.def"
+#undef GENOP
+};
+static const uint8_t genop_flags[GENOP_END] = {
+#define ENDS(name) [G_##name] = GENOP_ENDS
+    ENDS(jump), ENDS(return), ENDS(apply_last), ENDS(badmatch), ENDS(case_end),
+    ENDS(if_end), ENDS(try_case_end), ENDS(raise), ENDS(badrecord), ENDS(select_val),
+    ENDS(select_tuple_arity), ENDS(wait), ENDS(loop_rec_end), ENDS(int_code_end),
+    ENDS(func_info) | GENOP_BENT,
+    ENDS(call_only) | GENOP_DROPS_LINE, ENDS(call_ext_only) | GENOP_DROPS_LINE,
+    ENDS(call_last) | GENOP_DROPS_LINE, ENDS(call_ext_last) | GENOP_DROPS_LINE,
+#define BENT(name) [G_##name] = GENOP_BENT
+    BENT(label), BENT(allocate), BENT(allocate_zero), BENT(allocate_heap),
+    BENT(allocate_heap_zero), BENT(deallocate), BENT(trim),
+};
+
+const char *genop_name(uint32_t op)
+{
+    return op < GENOP_END && genops[op].name ? genops[op].name : "?";
+}
+uint32_t genop_last(void) { return GENOP_END - 1; }
+
+/* ---- frames ---- */
+
+/* Where control is, while instructions are gone through in order. */
+struct flow {
+    int32_t frame;              /* words, -1: it can't be here */
+    bool unsure;                /* ... or others */
+    bool again;                 /* a label that was passed has news */
+    uint8_t pass;
+    int32_t *at;                /* of labels: frame and AT_UNSURE, -1: not known */
+    uint8_t *seen;              /* labels: in which pass */
+};
+#define AT_UNSURE (1 << 30)
+#define AT_FRAME (AT_UNSURE - 1)
+
+/* The frame after an instruction; arguments are checked when it is translated. */
+static int32_t frame_after(const struct ginstr *in, const struct arg *a)
+{
+    switch (in->op) {
+    case G_allocate: case G_allocate_zero: case G_allocate_heap:
+    case G_allocate_heap_zero:
+        return (int32_t)a[0].value;
+    case G_deallocate: case G_call_last: case G_call_ext_last:
+        return 0;
+    case G_trim:
+        return in->frame - (int32_t)a[0].value;
+    default:
+        return in->frame;
+    }
+}
+
+/* Control comes to a label with this frame. Is that news? */
+static bool arrive(int32_t *at, int32_t frame)
+{
+    if (*at < 0) {
+        *at = frame;
+        return true;
+    }
+    if ((*at & AT_FRAME) != frame && !(*at & AT_UNSURE)) {
+        *at |= AT_UNSURE;
+        return true;
+    }
+    return false;
+}
+
+static bool flow_label(struct loader *l, struct flow *f, const struct arg *a)
+{
+    uint64_t n = a[0].value;
+
+    if (a[0].kind != ARG_U || n >= l->nlabels || n == 0)
+        return load_fail(l, "label %u is out of range", (unsigned)n);
+    f->seen[n] = f->pass;
+    if (f->frame >= 0 && !f->unsure)
+        arrive(&f->at[n], f->frame);
+    f->unsure = f->at[n] >= 0 && f->at[n] & AT_UNSURE;
+    f->frame = f->at[n] < 0 ? f->at[n] : f->at[n] & AT_FRAME;
+    return true;
+}
+
+/*
+ * An instruction that is reached, and names labels, or leaves another frame. Code
+ * that only raises may be reached with different ones: then it is unsure.
+ */
+static bool flow_on(struct loader *l, struct flow *f, const struct ginstr *in,
+                    const struct arg *a)
+{
+    if (in->has_label && in->op != G_call && in->op != G_call_last &&
+        in->op != G_call_only) {
+        for (uint32_t k = 0; k < in->count; k++) {
+            uint64_t n = a[k].value;
+
+            if (a[k].kind == ARG_LABEL && n != 0 && !(f->unsure && f->at[n] >= 0))
+                f->again |= arrive(&f->at[n], f->frame) && f->seen[n] == f->pass;
+        }
+        if (in->op == G_wait || in->op == G_wait_timeout || in->op == G_loop_rec_end)
+            l->resumes[a[0].kind == ARG_LABEL ? a[0].value : 0] = 1;
+    }
+    f->frame = frame_after(in, a);
+    if (f->frame < 0 || f->frame > (int32_t)X_REGS * 64)
+        return load_fail(l, "a frame has %d words", f->frame);
+    f->unsure &= f->frame == in->frame;
+    return true;
+}
+
+static bool flow_bent(struct loader *l, struct flow *f, struct ginstr *in,
+                      const struct arg *a)
+{
+    if (in->op == G_label && !flow_label(l, f, a))
+        return false;
+    if (in->op == G_func_info && f->frame < 0)
+        f->frame = 0;
+    in->frame = f->frame;
+    in->unsure = f->unsure;
+    if (in->op == G_func_info) {
+        f->frame = 0;           /* the entry that follows it */
+        f->unsure = false;
+        return true;
+    }
+    if (f->frame >= 0 && !flow_on(l, f, in, a))
+        return false;
+    if (genop_flags[in->op] & GENOP_ENDS) {
+        f->frame = -1;
+        f->unsure = false;
+    }
+    return true;
+}
+
+/* The frame of one instruction, and of what comes after it. False after load_fail. */
+static inline bool flow_step(struct loader *l, struct flow *f, struct ginstr *in,
+                             const struct arg *a)
+{
+    if (in->has_label | genop_flags[in->op])
+        return flow_bent(l, f, in, a);
+    in->frame = f->frame;
+    in->unsure = f->unsure;
+    return true;
+}
+
+#define PASSES_MAX 64
+static bool flow_again(struct loader *l, struct flow *f)
+{
+    while (f->again && f->pass < PASSES_MAX) {
+        f->pass++;
+        f->again = false;
+        f->frame = -1;
+        f->unsure = false;
+        for (uint32_t i = 0; i < l->ninstrs; i++) {
+            struct ginstr *in = &l->instrs[i];
+
+            if (!flow_step(l, f, in, l->args + in->first))
+                return false;
+        }
+    }
+    return true;
+}
+
+/* ---- instructions ---- */
+
+/*
+ * OTP's loader drops the line of a last call of what is no BIF right behind a
+ * move to x0; a case_clause after it is then of the line before.
+ */
+static bool drops_line(const struct loader *l, const struct ginstr *in)
+{
+    const struct ginstr *before = l->ninstrs ? &l->instrs[l->ninstrs - 1] : NULL;
+    const struct arg *a;
+
+    if (!before || before->op != G_move)
+        return false;
+    a = &l->args[before->first + 1];
+    if (a->kind != ARG_X || a->value != 0)
+        return false;
+    if (in->op == G_call_last || in->op == G_call_only)
+        return true;
+    a = &l->args[in->first + 1];
+    return a->value < l->nimports && !l->imports[a->value].export->bif &&
+           !import_is_apply(&l->imports[a->value]);
+}
+
+static bool read_instrs(struct loader *l, struct reader r, struct flow *f)
+{
+    uint32_t line = 0;
+
+    while (load_ok(l)) {
+        uint32_t op = read_u8(l, &r);
+
+        if (!load_ok(l))
+            break;
+        if (op == 0 || op > genop_last())
+            return load_fail(l, "it has instruction number %u, which this VM does "
+                             "not know", (unsigned)op);
+        if (l->ninstrs == l->instrs_size)
+            l->instrs = load_grow(l->instrs, &l->instrs_size, l->ninstrs + 1,
+                                  sizeof *l->instrs);
+        struct ginstr *in = &l->instrs[l->ninstrs];
+
+        in->op = op;
+        in->first = l->nargs;
+        l->has_label = false;
+        if (!read_args(l, &r, genops[op].arity))
+            return false;
+        const struct arg *a = l->args + in->first;
+
+        in->has_label = l->has_label;
+        in->count = l->nargs - in->first;
+        if (op == G_line) {
+            line = (uint32_t)a->value;
+            if (a->kind != ARG_U || line >= l->code->nlines || !l->code->lines[line].line)
+                line = 0;
+            l->nargs = in->first;
+            continue;
+        }
+        if (genop_flags[op] & GENOP_DROPS_LINE && line && drops_line(l, in))
+            line = in[-1].line;
+        in->line = line;
+        if (!flow_step(l, f, in, a))
+            return false;
+        if (op == G_put_map_assoc)
+            new_map_keys(l, in);
+        l->ninstrs++;
+        l->code->ninstrs += op != G_label;
+        if (op == G_int_code_end)
+            return true;
+    }
+    return false;
+}
+
+bool decode_code(struct loader *l, struct reader r)
+{
+    size_t bytes = (size_t)(r.end - r.p), labels = l->nlabels + 1;
+    struct flow f = {.frame = -1, .pass = 1};
+
+    /* As much as code of that size mostly has, lest they grow step by step. */
+    l->args = load_grow(NULL, &l->args_size, bytes / 2 + 64, sizeof *l->args);
+    l->instrs = load_grow(NULL, &l->instrs_size, bytes / 5 + 64, sizeof *l->instrs);
+    l->words = load_grow(NULL, &l->words_size, bytes / 2 + 64, sizeof *l->words);
+    l->resumes = vm_zalloc(ALLOC_CODE, labels);
+    read_args_init(l);
+    f.at = vm_alloc(ALLOC_CODE, labels * (sizeof *f.at + sizeof *f.seen));
+    f.seen = (uint8_t *)(f.at + labels);
+    memset(f.at, 0xff, labels * sizeof *f.at);
+    memset(f.seen, 0, labels * sizeof *f.seen);
+    bool ok = read_instrs(l, r, &f) && flow_again(l, &f);
+    vm_free(f.at);
+    return ok;
+}
+
+bool decode_header(struct loader *l, struct reader *r)
+{
+    uint32_t head = read_u32(l, r);
+    const uint8_t *after = r->p;
+    uint32_t version = read_u32(l, r);
+    uint32_t last = read_u32(l, r);
+
+    l->nlabels = read_u32(l, r);
+    l->nfunctions = read_u32(l, r);
+    if (!load_ok(l))
+        return false;
+    if (version != 0 || last > genop_last())
+        return load_fail(l, "its instructions (set %u, up to %u) are newer than this "
+                         "VM's (up to %u)", (unsigned)version, (unsigned)last,
+                         (unsigned)genop_last());
+    if (head < 16 || head > (size_t)(r->end - after))
+        return load_fail(l, "its Code chunk is broken");
+    r->p = after + head;
+    /* A label takes two bytes, a function more. */
+    size_t bytes = (size_t)(r->end - r->p);
+    if (l->nlabels > bytes + 2 || l->nfunctions > bytes)
+        return load_fail(l, "its Code chunk claims %u labels", (unsigned)l->nlabels);
+    return true;
+}
