@@ -7,7 +7,7 @@
 
 #include <erl_nif.h>
 
-static ErlNifResourceType *box_type;
+static ErlNifResourceType *box_type, *plain_type;
 static ERL_NIF_TERM am_ok, am_dead;
 
 struct box {
@@ -54,6 +54,7 @@ static int load(ErlNifEnv *env, void **priv, ERL_NIF_TERM info)
 
     am_ok = enif_make_atom(env, "ok");
     am_dead = enif_make_atom(env, "dead");
+    plain_type = enif_open_resource_type(env, NULL, "plain", NULL, ERL_NIF_RT_CREATE, NULL);
     box_type = enif_open_resource_type_x(env, "box", &init, ERL_NIF_RT_CREATE, NULL);
     *priv = "private";
     return enif_is_atom(env, info) ? 0 : 17;
@@ -323,6 +324,42 @@ static ERL_NIF_TERM misc(ErlNifEnv *env, int argc, const ERL_NIF_TERM a[])
     return list;
 }
 
+/* What a library is told of places: every word and pointer it gets, and printed terms. */
+static ERL_NIF_TERM addresses(ErlNifEnv *env, int argc, const ERL_NIF_TERM a[])
+{
+    ErlNifEnv *own = enif_alloc_env();
+    void *b = enif_alloc_resource(plain_type, 8);
+    void *memory = enif_alloc(100);
+    const ERL_NIF_TERM *element;
+    ERL_NIF_TERM words, copy = enif_make_copy(own, a[0]);
+    ErlNifBinary bin;
+    ErlNifPid self;
+    char text[8000];
+    int arity, n = 0;
+
+    enif_self(env, &self);
+    enif_get_tuple(env, a[0], &arity, &element);
+    enif_term_to_binary(env, a[0], &bin);
+    const ERL_NIF_TERM found[] = {
+        (ERL_NIF_TERM)env, (ERL_NIF_TERM)own, (ERL_NIF_TERM)a, (ERL_NIF_TERM)b,
+        (ERL_NIF_TERM)memory, (ERL_NIF_TERM)enif_priv_data(env), (ERL_NIF_TERM)bin.data,
+        (ERL_NIF_TERM)element, self.pid, a[0], copy, enif_make_resource(env, b),
+        enif_make_badarg(own), enif_make_ref(env), enif_make_double(env, 1.5),
+    };
+    words = enif_make_list(env, 0);
+    for (size_t i = 0; i < sizeof found / sizeof *found; i++)
+        words = enif_make_list_cell(env, enif_make_ulong(env, found[i]), words);
+    for (int i = 0; i < arity; i++)
+        words = enif_make_list_cell(env, enif_make_ulong(env, element[i]), words);
+    n = enif_snprintf(text, sizeof text, "%T %T %T", a[0], copy, enif_make_resource(env, b));
+    enif_release_binary(&bin);
+    enif_release_resource(b);
+    enif_free(memory);
+    enif_free_env(own);
+    return enif_make_tuple3(env, words, enif_make_string(env, text, ERL_NIF_LATIN1),
+                            enif_make_int(env, n));
+}
+
 static ErlNifFunc funcs[] = {
     {"inspect", 1, inspect},
     {"iolist", 1, iolist, ERL_NIF_DIRTY_JOB_CPU_BOUND},
@@ -337,5 +374,6 @@ static ErlNifFunc funcs[] = {
     {"box_stop_select", 1, box_stop_select},
     {"threads", 1, threads},
     {"misc", 2, misc},
+    {"addresses", 1, addresses},
 };
 ERL_NIF_INIT(nif_api, funcs, load, NULL, NULL, NULL)

@@ -2,9 +2,11 @@
 -module(nif_api).
 -export([main/0]).
 -export([inspect/1, iolist/1, raise/1, count/2, box_new/1, box_get/1, box_watch/2,
-         box_unwatch/1, box_select/2, box_write/1, box_stop_select/1, threads/1, misc/2]).
+         box_unwatch/1, box_select/2, box_write/1, box_stop_select/1, threads/1, misc/2,
+         addresses/1]).
 -nifs([inspect/1, iolist/1, raise/1, count/2, box_new/1, box_get/1, box_watch/2,
-       box_unwatch/1, box_select/2, box_write/1, box_stop_select/1, threads/1, misc/2]).
+       box_unwatch/1, box_select/2, box_write/1, box_stop_select/1, threads/1, misc/2,
+       addresses/1]).
 -include("test.hrl").
 
 main() ->
@@ -15,7 +17,7 @@ main() ->
     ?raises({error, nif_not_loaded}, inspect(a)),
     ?is(ok, erlang:load_nif(Lib, ok)),
     ?matches({error, {reload, _}}, erlang:load_nif(Lib, ok)),
-    terms(), errors(), boxes(), selects(),
+    terms(), errors(), boxes(), selects(), hidden(),
     ?is({5, {5}, self()}, count(5, x)),
     ?is({2000, {2000}, self()}, count(2000, x)),
     ?is(ok, threads(100)),
@@ -97,6 +99,17 @@ selects() ->
     ?is({select, B, Ref, ready_input}, receive {select, _, _, _} = M -> M after 5000 -> timeout end),
     ?is(1, box_stop_select(B)).
 
+%% A library is not told where code lies either.
+hidden() ->
+    Ranges = native_hidden:ranges(),
+    {_, Stack} = process_info(self(), current_stacktrace),
+    Terms = {fun lists:map/2, fun hidden/0, fun inspect/1, fun(X) -> {X, Ranges} end, self(),
+             Stack, <<1:7>>, #{a => 1}, make_ref()},
+    {Words, Text, N} = addresses(Terms),
+    ?is(length(Text), N),
+    ?is([], [W || W <- Words, {From, To} <- Ranges, W >= From, W < To]),
+    ?is([], native_hidden:inside(Ranges, Text)).
+
 inspect(_) -> erlang:nif_error(nif_not_loaded).
 iolist(_) -> erlang:nif_error(nif_not_loaded).
 raise(_) -> erlang:nif_error(nif_not_loaded).
@@ -110,3 +123,4 @@ box_write(_) -> erlang:nif_error(nif_not_loaded).
 box_stop_select(_) -> erlang:nif_error(nif_not_loaded).
 threads(_) -> erlang:nif_error(nif_not_loaded).
 misc(_, _) -> erlang:nif_error(nif_not_loaded).
+addresses(_) -> erlang:nif_error(nif_not_loaded).
