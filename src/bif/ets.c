@@ -18,6 +18,7 @@
 /* Objects copied, compared or inserted per reduction. */
 #define OBJECTS_PER_RED 4
 #define OBJECT_NS 200           /* to make, insert or find one */
+#define COMPARE_NS 20           /* to go on to the next one */
 
 /*
  * Who changes much of a table has to finish first: it is seen before or after.
@@ -228,10 +229,12 @@ static term lookup(struct proc *p, struct ets_table *t, term key)
     term list = TERM_NIL;
     size_t n = 0;
 
-    if (t->type == ETS_SET || t->type == ETS_ORDERED_SET)
+    if (!ets_is_bag(t))
         return o ? cons_obj(p, o, list) : list;
-    for (; o; o = ets_find_next(t, o), n++)
+    for (; o; o = ets_find_next(t, o), n++) {
         list = cons_obj(p, o, list);
+        slice(OBJECT_NS);
+    }
     bif_spend(p, n, OBJECTS_PER_RED);
     return list;
 }
@@ -240,7 +243,14 @@ BIF(ets, lookup, 2)
 {
     struct ets_table *t = ets_access(p, arg[0], ETS_READ);
 
-    return t ? lookup(p, t, arg[1]) : THE_NON_VALUE;
+    if (!t)
+        return THE_NON_VALUE;
+    if (!ets_is_bag(t))
+        return lookup(p, t, arg[1]);
+
+    ETS_SLICED(p, t, EXP("ets", "lookup", 2));
+
+    return lookup(p, t, arg[1]);
 }
 
 BIF(ets, member, 2)
@@ -262,17 +272,22 @@ BIF(ets, lookup_element, 3)
     struct ets_obj *first = ets_find(t, arg[1]);
     if (!first)
         return bif_error_cause(p, am_badarg, am_badkey);
+
+    ETS_SLICED(p, t, EXP("ets", "lookup_element", 3));
+
     for (struct ets_obj *o = first; o; o = ets_find_next(t, o)) {
         if (pos > tuple_arity(ets_obj_term(o)))
             return bif_badarg(p);
+        slice(OBJECT_NS);
     }
-    if (t->type == ETS_SET || t->type == ETS_ORDERED_SET)
+    if (!ets_is_bag(t))
         return term_copy_to(p, first->tuple[pos]);
     term list = TERM_NIL;
     for (struct ets_obj *o = first; o; o = ets_find_next(t, o)) {
         term element = term_copy_to(p, o->tuple[pos]);
         term *hp = heap_alloc(p, CONS_WORDS);
         list = put_cons(&hp, element, list);
+        slice(OBJECT_NS);
     }
     return list;
 }
@@ -477,16 +492,12 @@ static term insert_objects(struct proc *p, struct ets_table *t, term what, bool 
 static term insert(struct proc *p, term *arg, bool only_new)
 {
     struct ets_table *t = ets_access(p, arg[0], ETS_WRITE);
-    term result;
 
     if (!t)
         return THE_NON_VALUE;
-    if (term_is_cons(arg[1]) && term_is_cons(cons_tail(arg[1]))) {
-        SLICED(p, only_new ? EXP("ets", "insert_new", 2) : EXP("ets", "insert", 2));
-        t->busy = p;
-        result = insert_objects(p, t, arg[1], only_new);
-        t->busy = NULL;
-        return result;
+    if (t->type == ETS_BAG || (term_is_cons(arg[1]) && term_is_cons(cons_tail(arg[1])))) {
+        ETS_SLICED(p, t, only_new ? EXP("ets", "insert_new", 2) : EXP("ets", "insert", 2));
+        return insert_objects(p, t, arg[1], only_new);
     }
     return insert_objects(p, t, arg[1], only_new);
 }
@@ -500,7 +511,11 @@ BIF(ets, take, 2)
 
     if (!t)
         return THE_NON_VALUE;
+
+    ETS_SLICED(p, t, EXP("ets", "take", 2));
+
     term list = lookup(p, t, arg[1]);
+
     ets_delete_key(t, arg[1]);
     return list;
 }
@@ -511,7 +526,12 @@ BIF_AS(ets, delete_key, 2, "delete")
 
     if (!t)
         return THE_NON_VALUE;
-    bif_spend(p, ets_delete_key(t, arg[1]), OBJECTS_PER_RED);
+    if (ets_is_bag(t)) {
+        ETS_SLICED(p, t, EXP("ets", "delete", 2));
+        bif_spend(p, ets_delete_key(t, arg[1]), OBJECTS_PER_RED);
+    } else {
+        ets_delete_key(t, arg[1]);
+    }
     return am_true;
 }
 
@@ -524,8 +544,12 @@ BIF(ets, delete_object, 2)
         return THE_NON_VALUE;
     if (!is_object(t, arg[1]))
         return bif_badarg(p);
+
+    ETS_SLICED(p, t, EXP("ets", "delete_object", 2));
+
     for (struct ets_obj *o = ets_find(t, *tuple_at(arg[1], t->keypos)); o;
          o = next) {
+        slice(COMPARE_NS);
         next = ets_find_next(t, o);
         if (term_eq(ets_obj_term(o), arg[1]))
             ets_delete_obj(t, o);
@@ -587,7 +611,7 @@ BIF(ets, internal_delete_all, 2)
     if (t->fix_count > 0 && !ets_is_tree(t)) {
         struct ets_obj *next;
 
-        t->busy = p;
+        ets_busy(p, t);
         for (size_t i = 0; i < t->hash.buckets; i++) {
             for (struct ets_obj *o = ets_hash_live(ets_hash_bucket(t, i)); o;
                  o = next) {
@@ -895,6 +919,13 @@ BIF(ets, setopts, 2)
     return am_true;
 }
 
+/* What was deleted meanwhile goes now. */
+static void unfix(struct proc *p, struct ets_table *t)
+{
+    ETS_SLICED(p, t, EXP("ets", "safe_fixtable", 2));
+    ets_unfix(t, p);
+}
+
 BIF(ets, safe_fixtable, 2)
 {
     struct ets_table *t = ets_access(p, arg[0], ETS_READ);
@@ -904,7 +935,7 @@ BIF(ets, safe_fixtable, 2)
     if (arg[1] == am_true)
         ets_fix(t, p);
     else if (arg[1] == am_false)
-        ets_unfix(t, p);
+        unfix(p, t);
     else
         return bif_badarg(p);
     return am_true;

@@ -479,8 +479,11 @@ static term scan_run(struct scan *s, int64_t slot, term last)
                   : s->chunk == 0 ? s->acc
                   : tree          ? tree_chunk(s, done, last)
                                   : hash_chunk(s, done ? -1 : slot);
-    if (s->fixed)
+    if (s->fixed) {
+        /* What was deleted meanwhile goes now. */
+        ETS_SLICED(p, s->t, NULL);
         ets_unfix(s->t, p);
+    }
     return result;
 }
 

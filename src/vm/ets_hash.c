@@ -13,6 +13,8 @@
 #include "vm/ops.h"
 #include "vm/slice.h"
 
+#define COMPARE_NS 20           /* to go on to the next object of a key */
+
 #define BASE_BITS 4
 #define BASE_BITS_STRESS 1
 
@@ -278,6 +280,7 @@ void ets_hash_insert(struct ets_table *t, struct ets_obj *o)
         /* In front of a dead one of this key. */
     } else if (t->type == ETS_BAG) {
         for (struct ets_obj *x = *at; same_key(t, x, key, hash); x = x->next) {
+            slice(COMPARE_NS);
             if (!x->dead && term_eq(ets_obj_term(x), ets_obj_term(o))) {
                 ets_obj_free(t, o);
                 return;

@@ -169,9 +169,33 @@ operations() ->
      {ets_insert_new, Pairs, fun(L) -> T = ets:new(t, []), ets:insert_new(T, L),
                                        false = ets:insert_new(T, [{new, 1} | L]),
                                        [] = ets:lookup(T, new), ets:info(T, size) end},
+     {ets_bag, fun() -> [{k, I div 2} || I <- lists:seq(1, n() div 10)] end, fun ets_bag/1},
+     {ets_select_delete, Pairs,
+      fun(L) -> T = ets:new(t, []), ets:insert(T, L),
+                N = ets:select_delete(T, [{{'$1', '_'}, [{'>', '$1', 7}], [true]}]),
+                {N, lists:sort(ets:tab2list(T)), ets:info(T, size)} end},
+     {ets_fixed, Pairs,
+      fun(L) -> T = ets:new(t, []), ets:insert(T, L), ets:safe_fixtable(T, true),
+                [ets:delete(T, K) || {K, _} <- L, K rem 3 > 0],
+                ets:safe_fixtable(T, false), lists:sort(ets:tab2list(T)) end},
      {ets_delete_all, fun() -> T = ets:new(t, []), ets:insert(T, pairs()), T end,
       fun(T) -> ets:delete_all_objects(T), ets:insert(T, {1}), ets:tab2list(T) end},
      {ets_delete, fun() -> T = ets:new(t, [ordered_set]), ets:insert(T, pairs()), T end, fun ets:delete/1}].
+
+%% Many objects of one key.
+ets_bag(L) ->
+    [begin
+         T = ets:new(t, [Type]),
+         true = ets:insert(T, L),
+         true = ets:insert(T, {k, -1}),
+         false = ets:insert_new(T, {k, -2}),
+         Found = {ets:lookup(T, k), ets:lookup_element(T, k, 2)},
+         true = ets:delete_object(T, {k, 1}),
+         Taken = ets:take(T, k),
+         true = ets:insert(T, L),
+         true = ets:delete(T, k),
+         {Found, Taken, ets:tab2list(T)}
+     end || Type <- [bag, duplicate_bag]].
 
 %% Written and read in pieces, which do not tear: some are large, and some are small.
 file(B) ->
