@@ -20,18 +20,29 @@
 /* Steps of a loop until time is looked at. */
 #define PACE 1024
 
-/* Bob Jenkins' mixing step, and multiples of the golden ratio. */
+/*
+ * Bob Jenkins' mixing step, and multiples of the golden ratio. Everything waits
+ * for the latest of three values, two operations a line if it is the last to be
+ * subtracted: the compiler is kept from adding it to the one before it first.
+ */
+#define MIX_LINE(x, y, latest, shifted)                                        \
+    do {                                                                       \
+        x -= y;                                                                \
+        __asm__("" : "+r"(x));                                                 \
+        x -= latest;                                                           \
+        x ^= shifted;                                                          \
+    } while (0)
 #define MIX(a, b, c)                                                           \
     do {                                                                       \
-        a -= b; a -= c; a ^= c >> 13;                                          \
-        b -= c; b -= a; b ^= a << 8;                                           \
-        c -= a; c -= b; c ^= b >> 13;                                          \
-        a -= b; a -= c; a ^= c >> 12;                                          \
-        b -= c; b -= a; b ^= a << 16;                                          \
-        c -= a; c -= b; c ^= b >> 5;                                           \
-        a -= b; a -= c; a ^= c >> 3;                                           \
-        b -= c; b -= a; b ^= a << 10;                                          \
-        c -= a; c -= b; c ^= b >> 15;                                          \
+        MIX_LINE(a, b, c, c >> 13);                                            \
+        MIX_LINE(b, c, a, a << 8);                                             \
+        MIX_LINE(c, a, b, b >> 13);                                            \
+        MIX_LINE(a, b, c, c >> 12);                                            \
+        MIX_LINE(b, c, a, a << 16);                                            \
+        MIX_LINE(c, a, b, b >> 5);                                             \
+        MIX_LINE(a, b, c, c >> 3);                                             \
+        MIX_LINE(b, c, a, a << 10);                                            \
+        MIX_LINE(c, a, b, b >> 15);                                            \
     } while (0)
 
 #define GOLDEN(k) ((uint32_t)(0x9e3779b9u * (uint32_t)(k)))
@@ -88,34 +99,87 @@ static inline uint32_t load_le32(const uint8_t *p)
     return v;
 }
 
-/* Whole blocks of 12 bytes, n bytes in all. */
-static void blocks(uint32_t s[3], const uint8_t *p, size_t n)
+/* Of one word: most of what terms are made of, done where it is found. */
+static __attribute__((noinline)) uint32_t phash2_imm(uint32_t hash, term t)
 {
-    uint32_t a = s[0], b = s[1], c = s[2];
+    if (term_is_small(t))
+        return phash2_small(hash, small_value(t));
+    if (term_is_atom(t))
+        return hash == 0 ? atom_hash(t) : mix1(hash, atom_hash(t), K_ATOM);
+    if (term_is_nil(t))
+        return hash == 0 ? 3468870702u : mix1(hash, 2, K_NIL);
+    if (term_is_local_pid(t))
+        return mix1(hash, pid_number(t), K_PID);
+    assert(term_is_local_port(t));
+    return mix64(hash, port_number(t), K_PORT);
+}
 
+struct state {
+    uint32_t a, b, c;
+};
+
+/* Whole blocks of 12 bytes, n bytes in all. */
+static struct state blocks(struct state s, const uint8_t *p, size_t n)
+{
     for (unsigned k = 1; n >= 12; n -= 12, p += 12, k++) {
         if (unlikely(k % PACE == 0))
             slice(PACE * 12);
-        a += load_le32(p);
-        b += load_le32(p + 4);
-        c += load_le32(p + 8);
-        MIX(a, b, c);
+        s.a += load_le32(p);
+        s.b += load_le32(p + 4);
+        s.c += load_le32(p + 8);
+        MIX(s.a, s.b, s.c);
     }
-    s[0] = a;
-    s[1] = b;
-    s[2] = c;
+    return s;
 }
 
-/* The last bytes, up to 11 and then zeros, go to a, b and the upper three
- * bytes of c. */
-static inline uint32_t last_block(const uint32_t s[3], const uint8_t last[12],
+/* n < 8 bytes, least first, and zeros: loads in pieces, no way through memory. */
+static inline uint64_t load_few(const uint8_t *p, size_t n)
+{
+    if (n >= 4)
+        return load_le32(p) | (uint64_t)load_le32(p + n - 4) << 8 * (n - 4);
+    return n == 0 ? 0
+                  : p[0] | (uint64_t)p[n / 2] << 8 * (n / 2) |
+                        (uint64_t)p[n - 1] << 8 * (n - 1);
+}
+
+/*
+ * From s on: the last bytes, up to 11 and then zeros, go to a, b and the upper
+ * three bytes of c.
+ */
+static inline uint32_t last_block(struct state s, const uint8_t *last, size_t tail,
                                   size_t bytes)
 {
-    uint32_t a = s[0] + load_le32(last), b = s[1] + load_le32(last + 4);
-    uint32_t c = s[2] + (load_le32(last + 8) << 8) + (uint32_t)bytes;
+    uint64_t low = tail < 8 ? load_few(last, tail)
+                            : load_le32(last) | (uint64_t)load_le32(last + 4) << 32;
+    uint32_t high = tail < 8 ? 0 : (uint32_t)load_few(last + 8, tail - 8);
 
-    MIX(a, b, c);
-    return c;
+    s.a += (uint32_t)low;
+    s.b += (uint32_t)(low >> 32);
+    s.c += (high << 8) + (uint32_t)bytes;
+    MIX(s.a, s.b, s.c);
+    return s.c;
+}
+
+/* s stands before `bytes` bytes, and a few bits, at b.offset. */
+static __attribute__((noinline)) uint32_t phash2_unaligned(struct state s,
+                                                           struct bits b, size_t bytes)
+{
+    size_t tail = bytes % 12;
+    unsigned extra = b.size & 7;
+    uint8_t buf[12 * 64];
+    uint64_t at = b.offset;
+    uint32_t hash;
+
+    for (size_t left = bytes - tail, n; left > 0; left -= n) {
+        n = left < sizeof buf ? left : sizeof buf;
+        bits_copy(buf, 0, b.base, at, n * 8);
+        s = blocks(s, buf, n);
+        at += n * 8;
+        slice(n);
+    }
+    bits_copy(buf, 0, b.base, at, tail * 8 + extra);
+    hash = last_block(s, buf, tail, bytes);
+    return extra ? mix2(hash, extra, buf[tail] >> (8 - extra), K_BITS) : hash;
 }
 
 static uint32_t phash2_bits(uint32_t hash, term t)
@@ -123,42 +187,16 @@ static uint32_t phash2_bits(uint32_t hash, term t)
     struct bits b = bits_of(t);
     /* The length is cut to 32 bits, as it always was. */
     size_t bytes = (uint32_t)(b.size / 8), tail = bytes % 12;
-    unsigned extra = b.size & 7;
-    uint32_t s[3] = {GOLDEN(1), GOLDEN(1), GOLDEN(K_BINARY) + hash};
-    uint8_t buf[12 * 64];
-    uint64_t at = b.offset;
+    struct state s = {GOLDEN(1), GOLDEN(1), GOLDEN(K_BINARY) + hash};
+    const uint8_t *p = b.base + b.offset / 8;
 
-    if (b.size < 8 && extra == 0)
-        return s[2];
-    if (likely(bits_aligned(b))) {
-        const uint8_t *p = b.base + at / 8;
-
-        blocks(s, p, bytes - tail);
-        p += bytes - tail;
-        if (likely(extra == 0)) {
-            memset(buf, 0, 12);
-            bytes_copy(buf, p, tail);
-            return last_block(s, buf, bytes);
-        }
-        at += (bytes - tail) * 8;
-    } else {
-        for (size_t left = bytes - tail, n; left > 0; left -= n) {
-            n = left < sizeof buf ? left : sizeof buf;
-            bits_copy(buf, 0, b.base, at, n * 8);
-            blocks(s, buf, n);
-            at += n * 8;
-            slice(n);
-        }
-    }
-    memset(buf, 0, 13);
-    bits_copy(buf, 0, b.base, at, tail * 8 + extra);
-    if (extra) {
-        unsigned last = buf[tail] >> (8 - extra);
-
-        buf[tail] = 0;
-        return mix2(last_block(s, buf, bytes), extra, last, K_BITS);
-    }
-    return last_block(s, buf, bytes);
+    if (b.size == 0)
+        return s.c;
+    if (unlikely(!bits_aligned(b) || b.size % 8))
+        return phash2_unaligned(s, b, bytes);
+    if (bytes >= 12)
+        s = blocks(s, p, bytes - tail);
+    return last_block(s, p + bytes - tail, tail, bytes);
 }
 
 static uint64_t float_bits(term t)
@@ -237,8 +275,8 @@ uint32_t term_phash2(term t)
                 hash = mix1(hash, four, K_STRING);
             if (term_is_cons(t)) {
                 t = cons_tail(t);
-                if (term_is_small(head)) {
-                    hash = phash2_small(hash, small_value(head));
+                if (term_is_imm(head)) {
+                    hash = phash2_imm(hash, head);
                 } else {
                     wstack_push(&todo, t);
                     t = head;
@@ -246,16 +284,8 @@ uint32_t term_phash2(term t)
             }
             continue;
         }
-        if (term_is_small(t)) {
-            hash = phash2_small(hash, small_value(t));
-        } else if (term_is_atom(t)) {
-            hash = hash == 0 ? atom_hash(t) : mix1(hash, atom_hash(t), K_ATOM);
-        } else if (term_is_nil(t)) {
-            hash = hash == 0 ? 3468870702u : mix1(hash, 2, K_NIL);
-        } else if (term_is_local_pid(t)) {
-            hash = mix1(hash, pid_number(t), K_PID);
-        } else if (term_is_local_port(t)) {
-            hash = mix64(hash, port_number(t), K_PORT);
+        if (term_is_imm(t)) {
+            hash = phash2_imm(hash, t);
         } else {
             const term *obj = boxed_ptr(t);
             size_t n = header_words(*obj);
@@ -263,7 +293,13 @@ uint32_t term_phash2(term t)
             switch (header_type(*obj)) {
             case BOX_TUPLE:
                 hash = mix1(hash, (uint32_t)n, K_TUPLE);
-                push_down(&todo, obj + 1, n);
+                for (obj++; n > 0 && term_is_imm(*obj); n--, obj++) {
+                    if (unlikely(++steps % PACE == 0))
+                        slice(PACE * 10);
+                    hash = phash2_imm(hash, *obj);
+                }
+                if (n > 0)
+                    push_down(&todo, obj, n);
                 break;
             case BOX_MAP:
             case BOX_HASHMAP: {
@@ -280,11 +316,17 @@ uint32_t term_phash2(term t)
                     wstack_push(&todo, obj[2]);
                     break;
                 }
-                term *to = wstack_reserve(&todo, 3 * size);
-                for (size_t i = 0; i < size; i++, to += 3) {
+                for (size_t i = 0; i < size; i++) {
+                    term key = *tuple_at(obj[1], 1 + i), value = obj[2 + i];
+
+                    if (term_is_imm(key) && term_is_imm(value)) {
+                        pairs ^= phash2_imm(phash2_imm(0, key), value);
+                        continue;
+                    }
+                    term *to = wstack_reserve(&todo, 3);
                     to[0] = MARK_PAIR;
-                    to[1] = obj[2 + i];
-                    to[2] = *tuple_at(obj[1], 1 + i);
+                    to[1] = value;
+                    to[2] = key;
                 }
                 break;
             }

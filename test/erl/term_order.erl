@@ -67,7 +67,16 @@ hashes() ->
     ?is(erlang:phash2(maps:from_list([{I, I} || I <- lists:seq(1, 100)])),
         erlang:phash2(maps:from_list([{I, I} || I <- lists:seq(100, 1, -1)]))),
     <<_:5, B:1000/bits, _/bits>> = <<0:5, 7:1000, 0:3>>,
-    ?is(erlang:phash2(<<7:1000>>), erlang:phash2(B)).
+    ?is(erlang:phash2(<<7:1000>>), erlang:phash2(B)),
+    %% Bits of every length from every bit on, and each kind of term first, last
+    %% and alone in tuples, lists and maps; OTP's hashes.
+    Bits = [<<R:N/bits>> || O <- [0, 1, 7, 8, 9], N <- lists:seq(0, 320),
+                            <<_:O, R/bits>> <- [<<16#123456789abcdef:1000>>]],
+    Ts = portable() ++ [[Y || {Y, _} <- [{X, X}]] || X <- portable()],
+    Pairs = [[{X, Y}, {X, [Y], X}, [X, Y], [X | Y], #{X => Y}, #{X => Y, 1 => [2], a => b}]
+             || X <- Ts, Y <- Ts],
+    ?is(63810141, erlang:phash2([erlang:phash2(X) || X <- Bits])),
+    ?is(94916858, erlang:phash2([erlang:phash2(X) || X <- lists:append(Pairs)])).
 
 portable() ->
     [0, 1, -1, 1 bsl 27, -(1 bsl 27), 1 bsl 60, -(1 bsl 100), 1.5, -0.0, [], {}, #{},
