@@ -10,7 +10,7 @@
 #include "vm/ops.h"
 #include "vm/slice.h"
 
-#define CELLS_PER_RED 60        /* copied; OTP's figure */
+#define CELLS_PER_RED 20        /* copied, to memory that was never touched */
 #define MEMBER_PER_RED 16       /* compared */
 #define KEYFIND_PER_RED 10
 #define SUBTRACT_PER_RED 8      /* hashed and compared */

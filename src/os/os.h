@@ -36,6 +36,8 @@ size_t os_pages_in_use(void);           /* bytes handed out and not given back *
 #define OS_LARGE ((size_t)128 << 10)
 void *os_large(size_t bytes);
 void os_large_free(void *p, size_t bytes);
+/* p made smaller, or larger, without a byte being copied; NULL: that can't be. */
+void *os_large_resize(void *p, size_t from, size_t to);
 
 /*
  * Address space without memory, and memory in it. Bytes and addresses are

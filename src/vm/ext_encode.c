@@ -9,6 +9,7 @@
  */
 #include "vm/ext.h"
 
+#include "os/os.h"
 #include "vm/atom.h"
 #include "vm/big.h"
 #include "vm/binary.h"
@@ -52,7 +53,7 @@ static inline void frame_push(struct wstack *s, const void *at, const void *keys
                               size_t n, unsigned kind)
 {
     if (unlikely(s->n + FRAME_WORDS > s->size))
-        wstack_grow(s);
+        wstack_grow(s, FRAME_WORDS);
     s->base[s->n + FRAME_AT] = (term)(uintptr_t)at;
     s->base[s->n + FRAME_KEYS] = (term)(uintptr_t)keys;
     s->base[s->n + FRAME_N] = (term)n << FRAME_BITS | kind;
@@ -479,15 +480,20 @@ static __attribute__((noinline)) uint8_t *grow(struct ext_buf *b, uint8_t *p,
         size = used + n;
     if (size > BINARY_MAX_BITS / 8)
         return NULL;
-    if (b->bin) {
+    /* A block that is large from the start is never copied in one go. */
+    if (b->bin && (size < OS_LARGE || b->bin->size >= OS_LARGE)) {
         bin = vm_try_realloc(b->bin, sizeof *bin + size);
+        if (!bin)
+            return NULL;
+        bin->size = size;
     } else {
         bin = refbin_try_new(size);
-        if (bin)
-            memcpy(bin->data, b->data, used);
+        if (!bin)
+            return NULL;
+        slice_copy(bin->data, b->data, used);
+        if (b->bin)
+            refbin_put(b->bin);
     }
-    if (!bin)
-        return NULL;
     b->bin = bin;
     b->data = bin->data;
     b->end = bin->data + size;

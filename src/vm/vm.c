@@ -94,7 +94,7 @@ static void block_free(struct block *b)
         free(b);
 }
 
-/* realloc() for a large block. */
+/* realloc() for a large block that can't stay, in parts. */
 static void *block_move(struct block *b, size_t bytes)
 {
     void *p = block_try((enum alloc_kind)b->kind, bytes, false);
@@ -115,15 +115,21 @@ static void *block_resize(void *p, size_t bytes)
     if (!p)
         return block_try(ALLOC_SYSTEM, bytes, false);
     b = (struct block *)p - 1;
-    if (b->large)
-        return block_move(b, bytes);
     if (must_fail() || too_large(bytes))
         return NULL;
     kind = b->kind;
     before = b->bytes;
-    b = realloc(b, sizeof *b + bytes);
-    if (!b)
-        return NULL;
+    if (b->large) {
+        struct block *moved = os_large_resize(b, sizeof *b + before, sizeof *b + bytes);
+
+        if (!moved)
+            return block_move(b, bytes);
+        b = moved;
+    } else {
+        b = realloc(b, sizeof *b + bytes);
+        if (!b)
+            return NULL;
+    }
     vm.allocated[kind] -= before;
     return block_give(b, kind, bytes);
 }

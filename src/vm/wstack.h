@@ -27,17 +27,18 @@ static inline void wstack_fini(struct wstack *s)
     if (s->base != s->local)
         wstack_free(s);
 }
-void wstack_grow(struct wstack *s);     /* double; ends the VM without memory */
+/* Room for n words more, twice as much at least; ends the VM without memory. */
+void wstack_grow(struct wstack *s, size_t n);
 static inline void wstack_push(struct wstack *s, term t)
 {
     if (unlikely(s->n == s->size))
-        wstack_grow(s);
+        wstack_grow(s, 1);
     s->base[s->n++] = t;
 }
 static inline void wstack_push2(struct wstack *s, term a, term b)
 {
     if (unlikely(s->n + 2 > s->size))
-        wstack_grow(s);
+        wstack_grow(s, 2);
     s->base[s->n++] = a;
     s->base[s->n++] = b;
 }
@@ -49,9 +50,9 @@ static inline void wstack_push2(struct wstack *s, term a, term b)
 static inline term *wstack_top(const struct wstack *s) { return s->base + s->n; }
 static inline term *wstack_room(struct wstack *s, term *top, size_t n)
 {
-    while (unlikely((size_t)(s->base + s->size - top) < n)) {
+    if (unlikely((size_t)(s->base + s->size - top) < n)) {
         s->n = (size_t)(top - s->base);
-        wstack_grow(s);
+        wstack_grow(s, n);
         top = wstack_top(s);
     }
     return top;
@@ -59,8 +60,8 @@ static inline term *wstack_room(struct wstack *s, term *top, size_t n)
 /* n words more on top, yet to be written. */
 static inline term *wstack_reserve(struct wstack *s, size_t n)
 {
-    while (unlikely(s->size - s->n < n))
-        wstack_grow(s);
+    if (unlikely(s->size - s->n < n))
+        wstack_grow(s, n);
     s->n += n;
     return &s->base[s->n - n];
 }

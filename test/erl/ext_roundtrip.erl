@@ -178,6 +178,13 @@ growth() ->
          ?is(byte_size(E), byte_size(term_to_binary({T, 1})) - 4)
      end || N <- [900, 8000, 16200, 32600], I <- lists:seq(1, 200, 7),
             Pad <- [binary:copy(<<"p">>, N + I)]],
+    %% From small to large blocks, and to mapped ones.
+    [begin
+         T = [F | [{I, binary:copy(<<I>>, Size)} || I <- lists:seq(1, N)]],
+         E = term_to_binary(T),
+         ?is(T, binary_to_term(E)),
+         ?is(true, byte_size(E) =< erlang:external_size(T))
+     end || {N, Size} <- [{15, 8192}, {16, 8192}, {40, 50000}, {300, 65536}]],
     [begin
          S = lists:duplicate(N, $s),
          ?is([S | S], binary_to_term(term_to_binary([S | S])))

@@ -288,6 +288,16 @@ void *mem_alloc(size_t bytes, size_t align) { return allocate(bytes, align, true
 void *os_large(size_t bytes) { return allocate(bytes, PAGE, false); }
 void os_large_free(void *p, size_t bytes) { mem_free(p, bytes); }
 
+void *os_large_resize(void *p, size_t from, size_t to)
+{
+    from = round_up(from, PAGE);
+    to = round_up(to, PAGE);
+    if (to > from)
+        return NULL;
+    mem_free((uint8_t *)p + to, from - to);
+    return p;
+}
+
 void mem_free(void *p, size_t bytes)
 {
     uint64_t start = (uint64_t)p;

@@ -5,7 +5,11 @@
 #define OS_LINUX_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
+
+/* Blocks below are cut from memory that stays, others are mapped (main.c). */
+#define OS_KEPT ((size_t)16 << 20)
 
 void os_linux_init(void);       /* first of all */
 void os_wait_init(void);

@@ -87,14 +87,13 @@ static void open_standard_fds(void)
 
 /*
  * Heaps of processes come and go by the megabyte, and pages are dear to get from
- * the kernel each time: blocks up to this size are cut from memory that stays.
+ * the kernel each time: blocks up to OS_KEPT are cut from memory that stays.
  * Small blocks are joined when they are freed, not all at once with a large one.
  */
-#define KEEP_BYTES (16 << 20)
 static void keep_memory(void)
 {
-    mallopt(M_MMAP_THRESHOLD, KEEP_BYTES);
-    mallopt(M_TRIM_THRESHOLD, 2 * KEEP_BYTES);
+    mallopt(M_MMAP_THRESHOLD, (int)OS_KEPT);
+    mallopt(M_TRIM_THRESHOLD, 2 * (int)OS_KEPT);
     mallopt(M_MXFAST, 0);
 }
 

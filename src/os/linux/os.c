@@ -126,6 +126,12 @@ bool os_cpu_has(const char *level)
 void *os_large(size_t bytes) { return malloc(bytes); }
 void os_large_free(void *p, size_t bytes) { free(p); }
 
+/* What is mapped by itself moves with its pages. */
+void *os_large_resize(void *p, size_t from, size_t to)
+{
+    return to <= from || from >= OS_KEPT ? realloc(p, to) : NULL;
+}
+
 void os_discard(void *p, size_t bytes)
 {
     uintptr_t from = ((uintptr_t)p + 4095) & ~(uintptr_t)4095;
