@@ -230,6 +230,24 @@ static uint64_t ext_first(term t)
 #define MARK_PAIR HEADER(30, 0, 0)
 #define MARK_MAP HEADER(31, 0, 0)
 
+static void push_map(struct wstack *todo, uint32_t pairs, uint32_t hash)
+{
+    term *to = wstack_reserve(todo, 3);
+
+    to[0] = pairs;
+    to[1] = hash;
+    to[2] = MARK_MAP;
+}
+
+static void push_pair(struct wstack *todo, term key, term value)
+{
+    term *to = wstack_reserve(todo, 3);
+
+    to[0] = MARK_PAIR;
+    to[1] = value;
+    to[2] = key;
+}
+
 static void push_down(struct wstack *todo, const term *from, size_t n)
 {
     term *to = wstack_reserve(todo, n);
@@ -301,44 +319,45 @@ uint32_t term_phash2(term t)
                 if (n > 0)
                     push_down(&todo, obj, n);
                 break;
-            case BOX_MAP:
-            case BOX_HASHMAP: {
-                size_t size = map_size(t);
+            case BOX_MAP: {
+                const term *key = tuple_at(obj[1], 1), *value = obj + 2;
+                size_t size = map_size(t), large = 0;
+                uint32_t done = 0;
 
                 hash = mix1(hash, (uint32_t)size, K_MAP);
                 if (size == 0)
                     break;
-                wstack_push(&todo, pairs);
-                wstack_push(&todo, hash);
-                wstack_push(&todo, MARK_MAP);
-                hash = pairs = 0;
-                if (header_type(*obj) == BOX_HASHMAP) {
-                    wstack_push(&todo, obj[2]);
+                for (size_t i = 0; i < size; i++) {
+                    if (term_is_imm(key[i]) && term_is_imm(value[i]))
+                        done ^= phash2_imm(phash2_imm(0, key[i]), value[i]);
+                    else
+                        large++;
+                }
+                if (large == 0) {
+                    hash = mix1(hash, done, K_MAP_PAIRS);
                     break;
                 }
+                push_map(&todo, pairs, hash);
+                hash = 0;
+                pairs = done;
                 for (size_t i = 0; i < size; i++) {
-                    term key = *tuple_at(obj[1], 1 + i), value = obj[2 + i];
-
-                    if (term_is_imm(key) && term_is_imm(value)) {
-                        pairs ^= phash2_imm(phash2_imm(0, key), value);
-                        continue;
-                    }
-                    term *to = wstack_reserve(&todo, 3);
-                    to[0] = MARK_PAIR;
-                    to[1] = value;
-                    to[2] = key;
+                    if (!(term_is_imm(key[i]) && term_is_imm(value[i])))
+                        push_pair(&todo, key[i], value[i]);
                 }
                 break;
             }
+            case BOX_HASHMAP:
+                hash = mix1(hash, (uint32_t)map_size(t), K_MAP);
+                push_map(&todo, pairs, hash);
+                hash = pairs = 0;
+                wstack_push(&todo, obj[2]);
+                break;
             case BOX_MAPNODE:
                 for (size_t i = 2; i <= n; i++) {
-                    if (term_is_cons(obj[i])) {
-                        wstack_push(&todo, MARK_PAIR);
-                        wstack_push(&todo, cons_tail(obj[i]));
-                        wstack_push(&todo, cons_head(obj[i]));
-                    } else {
+                    if (term_is_cons(obj[i]))
+                        push_pair(&todo, cons_head(obj[i]), cons_tail(obj[i]));
+                    else
                         wstack_push(&todo, obj[i]);
-                    }
                 }
                 break;
             case BOX_FUN: {
