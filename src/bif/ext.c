@@ -321,7 +321,7 @@ static term decode(struct proc *p, term bin, unsigned flags, size_t *used)
 
 BIF(erlang, binary_to_term, 1)
 {
-    SLICED(p, EXP("erlang", "binary_to_term", 1));
+    SLICED(p, EXP("erts_internal", "binary_to_term_trap", 1));
 
     size_t used = 0;
 
@@ -330,7 +330,7 @@ BIF(erlang, binary_to_term, 1)
 
 BIF(erlang, binary_to_term, 2)
 {
-    SLICED(p, EXP("erlang", "binary_to_term", 2));
+    SLICED(p, EXP("erts_internal", "binary_to_term_trap", 1));
 
     unsigned flags = 0;
     bool tell_used = false;

@@ -34,21 +34,21 @@ static term flatten(struct proc *p, term list)
 
 BIF(erlang, list_to_binary, 1)
 {
-    SLICED(p, EXP("erlang", "list_to_binary", 1));
+    SLICED(p, EXP("erts_internal", "list_to_binary_continue", 1));
 
     return term_is_list(arg[0]) ? flatten(p, arg[0]) : bif_badarg(p);
 }
 
 BIF(binary, list_to_bin, 1)
 {
-    SLICED(p, EXP("binary", "list_to_bin", 1));
+    SLICED(p, EXP("erts_internal", "list_to_binary_continue", 1));
 
     return term_is_list(arg[0]) ? flatten(p, arg[0]) : bif_badarg(p);
 }
 
 BIF(erlang, iolist_to_binary, 1)
 {
-    SLICED(p, EXP("erlang", "iolist_to_binary", 1));
+    SLICED(p, EXP("erts_internal", "list_to_binary_continue", 1));
 
     return term_is_binary(arg[0]) ? arg[0] : flatten(p, arg[0]);
 }
@@ -105,7 +105,7 @@ static term bytes_to_list(struct proc *p, struct bits b, uint64_t offset,
 
 BIF(erlang, binary_to_list, 1)
 {
-    SLICED(p, EXP("erlang", "binary_to_list", 1));
+    SLICED(p, EXP("erts_internal", "binary_to_list_continue", 1));
 
     if (!term_is_binary(arg[0]))
         return bif_badarg(p);
@@ -115,7 +115,7 @@ BIF(erlang, binary_to_list, 1)
 
 BIF(erlang, binary_to_list, 3)
 {
-    SLICED(p, EXP("erlang", "binary_to_list", 3));
+    SLICED(p, EXP("erts_internal", "binary_to_list_continue", 1));
 
     uint64_t start, stop;
 
@@ -130,7 +130,7 @@ BIF(erlang, binary_to_list, 3)
 
 BIF(erlang, bitstring_to_list, 1)
 {
-    SLICED(p, EXP("erlang", "bitstring_to_list", 1));
+    SLICED(p, EXP("erts_internal", "binary_to_list_continue", 1));
 
     if (!term_is_bitstring(arg[0]))
         return bif_badarg(p);
@@ -198,7 +198,7 @@ static bool bitlist(term t, uint8_t *out, uint64_t *bits)
 
 BIF(erlang, list_to_bitstring, 1)
 {
-    SLICED(p, EXP("erlang", "list_to_bitstring", 1));
+    SLICED(p, EXP("erts_internal", "list_to_binary_continue", 1));
 
     struct bs_build b;
     uint64_t bits;

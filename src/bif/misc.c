@@ -283,6 +283,20 @@ static term magic_info(struct proc *p, term t)
                         bool_make(r->type == &empty_free));
 }
 
+/* p's collections that can wait are switched on or off; how it was. */
+static term gc_state(struct proc *p, bool on)
+{
+    bool was_on = !(p->flags & PF_NO_GC);
+
+    p->flags |= PF_NO_GC;
+    if (on) {
+        p->flags &= ~(uint32_t)PF_NO_GC;
+        p->heap.want_gc |= !was_on;
+        task_release(p);
+    }
+    return bool_make(was_on);
+}
+
 /*
  * OTP's tests look into the VM and push it about with these two. What has a
  * meaning here is done; waiting for other threads' work is done at once.
@@ -405,19 +419,8 @@ BIF(erts_debug, set_internal_state, 2)
                        : small_value(arg[1]) < 0        ? 0
                                                  : (int32_t)small_value(arg[1]);
         return am_true;
-    case am_gc_state: {
-        bool on = !(p->flags & PF_NO_GC);
-
-        if (!term_is_bool(arg[1]))
-            return bif_badarg(p);
-        p->flags |= PF_NO_GC;
-        if (arg[1] == am_true) {
-            p->flags &= ~(uint32_t)PF_NO_GC;
-            p->heap.want_gc |= !on;
-            task_release(p);
-        }
-        return bool_make(on);
-    }
+    case am_gc_state:
+        return term_is_bool(arg[1]) ? gc_state(p, arg[1] == am_true) : bif_badarg(p);
     case am_wait:
         if (arg[1] != am_deallocations && arg[1] != am_timer_cancellations &&
             arg[1] != am_aux_work && arg[1] != am_thread_progress)
@@ -443,8 +446,11 @@ BIF(erts_debug, set_internal_state, 2)
     case am_code_write_permission:
         return am_true;
     case am_inconsistent_heap:
-        /* A heap is never inconsistent between instructions. */
-        return arg[1] == am_start ? am_start : am_ok;
+        /* Until a second call, with what this gave: a tuple, which is sound here. */
+        if (arg[1] != am_start && !term_is_tuple(arg[1]))
+            return bif_badarg(p);
+        gc_state(p, arg[1] != am_start);
+        return arg[1] == am_start ? build_tuple2(p, am_ok, am_ok) : am_ok;
     default:
         return bif_unimplemented(p, "erts_debug:set_internal_state/2");
     }

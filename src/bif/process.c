@@ -802,6 +802,8 @@ BIF(erts_internal, request_system_task, 4)
 /* p runs: where it goes on is the BIF's return address, on the stack. */
 BIF(erts_internal, check_process_code, 1)
 {
+    SLICED(p, EXP("erts_internal", "check_process_code", 1));
+
     if (!term_is_atom(arg[0]))
         return bif_badarg(p);
     return bool_make(purge_check_process(p, arg[0]));

@@ -9,6 +9,7 @@
 #include "bif/info.h"
 #include "os/os.h"
 #include "vm/big.h"
+#include "vm/dirty.h"
 
 #define NS_PER_MS 1000000u
 
@@ -21,12 +22,22 @@ static term since(struct proc *p, uint64_t now, uint64_t *last)
     return build_tuple2(p, total, diff);
 }
 
-static size_t queued(void)
+static size_t queued_in(const struct runq q[PRIOS])
 {
     size_t n = 0;
 
     for (int i = 0; i < PRIOS; i++)
-        n += vm.sched->runq[i].length;
+        n += q[i].length;
+    return n;
+}
+
+/* Those who wait for the scheduler, and for places of so many dirty kinds. */
+static size_t queued(int dirty)
+{
+    size_t n = queued_in(vm.sched->runq);
+
+    for (int kind = 0; kind < dirty; kind++)
+        n += queued_in(vm.sched->dirty[kind].runq);
     return n;
 }
 
@@ -43,17 +54,18 @@ static uint64_t reductions(bool exact)
     return n;
 }
 
-/* One number for our queue, and zeros for the dirty ones OTP has besides. */
-static term queue_list(struct proc *p, size_t n, int dirty)
+/* A number for our queue, where `more` are counted too, and one for each dirty one. */
+static term queue_list(struct proc *p, size_t more, int dirty)
 {
     term list = TERM_NIL;
 
-    for (int i = 0; i < dirty; i++)
-        list = build_cons(p, small_make(0), list);
-    return build_cons(p, small_make((int64_t)n), list);
+    for (int kind = dirty; kind-- > 0;)
+        list = build_cons(p, small_make((int64_t)queued_in(vm.sched->dirty[kind].runq)),
+                          list);
+    return build_cons(p, small_make((int64_t)(queued(0) + more)), list);
 }
 
-/* [{SchedulerId, ActiveTime, TotalTime}], the dirty CPU scheduler as 2. */
+/* [{SchedulerId, ActiveTime, TotalTime}], dirty ones after ours: they are never active. */
 static term wall_times(struct proc *p, bool all)
 {
     uint64_t active, total;
@@ -66,7 +78,7 @@ static term wall_times(struct proc *p, bool all)
     if (active > total)
         active = total;
     t = uint64_make(p, total);
-    for (int64_t id = all ? 3 : 2; id > 1; id--)
+    for (int64_t id = 1 + DIRTY_CPU_PLACES + (all ? DIRTY_IO_PLACES : 0); id > 1; id--)
         list = build_cons(p, build_tuple3(p, small_make(id), small_make(0), t), list);
     return build_cons(p, build_tuple3(p, small_make(1), uint64_make(p, active), t), list);
 }
@@ -96,24 +108,27 @@ BIF(erlang, statistics, 1)
             p, build_tuple2(p, am_input, uint64_make(p, info->io_in_bytes)),
             build_tuple2(p, am_output, uint64_make(p, info->io_out_bytes)));
     case am_run_queue:
+        return small_make((int64_t)queued(0));
     case am_total_run_queue_lengths:
+        return small_make((int64_t)queued(1));
     case am_total_run_queue_lengths_all:
-        return small_make((int64_t)queued());
+        return small_make((int64_t)queued(DIRTY_KINDS));
     case am_run_queue_lengths:
-        return queue_list(p, queued(), 1);
+        return queue_list(p, 0, 1);
     case am_run_queue_lengths_all:
-        return queue_list(p, queued(), 2);
+        return queue_list(p, 0, DIRTY_KINDS);
     case am_run_queues:
         hp = heap_alloc(p, 4);
-        return put_tuple3(&hp, small_make((int64_t)queued()), small_make(0),
+        return put_tuple3(&hp, small_make((int64_t)queued(0)), small_make(0),
                           small_make(0));
     case am_total_active_tasks:
+        return small_make((int64_t)queued(1) + 1);
     case am_total_active_tasks_all:
-        return small_make((int64_t)queued() + 1);
+        return small_make((int64_t)queued(DIRTY_KINDS) + 1);
     case am_active_tasks:
-        return queue_list(p, queued() + 1, 1);
+        return queue_list(p, 1, 1);
     case am_active_tasks_all:
-        return queue_list(p, queued() + 1, 2);
+        return queue_list(p, 1, DIRTY_KINDS);
     case am_scheduler_wall_time:
         return wall_times(p, false);
     case am_scheduler_wall_time_all:

@@ -66,7 +66,10 @@ static inline void slice_end(struct slice_scope *scope)
         slice_settle(scope->p);
 }
 
-/* To the end of the block. as: what p is seen in meanwhile, or NULL. */
+/*
+ * To the end of the block. as: what p is seen in meanwhile (the name of what
+ * OTP's goes on in, where it has one), or NULL.
+ */
 #define SLICED(p, as)                                                          \
     __attribute__((cleanup(slice_end))) struct slice_scope slice_scope_ =      \
         slice_begin(p, as)

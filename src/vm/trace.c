@@ -576,7 +576,7 @@ term trace_where(struct proc *p, code_ptr pc, term mfa[4])
         f = NULL;
     }
     /* A BIF goes on somewhere of our own: who called it. These OTP has too. */
-    if (e && info_own_bif(e) && e->f != am_re_run_trap &&
+    if (e && e->flags & EXPORT_BIF && info_own_bif(e) && e->f != am_re_run_trap &&
         e->f != am_ptab_list_continue) {
         pc = (code_ptr)(uintptr_t)*p->heap.stop - 1;
         c = code_find(pc);

@@ -16,7 +16,8 @@ main() ->
     delete_all(),
     hibernated(),
     priorities(),
-    leader().
+    leader(),
+    names().
 
 n() -> 3000.
 
@@ -323,3 +324,35 @@ leader() ->
     ?is({group_leader, Me}, process_info(P, group_leader)),
     unlink(P),
     exit(P, kill).
+
+%% A tracer sees where it goes on, by the names OTP gives that; an error is of the
+%% function that was called.
+names() ->
+    Long = lists:duplicate(2000000, $x),
+    Atoms = [<<131, 105, 2000000:32>>, lists:duplicate(1999999, <<119, 1, "a">>), 255],
+    [begin
+         Me = self(),
+         {P, Ref} = spawn_monitor(fun() ->
+             Args = Make(),
+             erlang:yield(),
+             erlang:trace(self(), true, [running, {tracer, Me}]),
+             exit(try apply(M, F, Args) catch error:badarg:S -> [{M, F, Args, _} | _] = S, bad end)
+         end),
+         ?is(bad, receive {'DOWN', Ref, process, P, Why} -> Why end),
+         Delivered = erlang:trace_delivered(P),
+         receive {trace_delivered, P, Delivered} -> ok end,
+         ?is({F, true}, {F, gone_on(P, As, 0) > 2})
+     end || {M, F, Make, As} <-
+         [{erlang, list_to_binary, fun() -> [[Long, oops]] end, list_to_binary_continue},
+          {erlang, iolist_to_binary, fun() -> [[Long, oops]] end, list_to_binary_continue},
+          {binary, list_to_bin, fun() -> [[Long, oops]] end, list_to_binary_continue},
+          {erlang, list_to_bitstring, fun() -> [[Long, oops]] end, list_to_binary_continue},
+          {erlang, binary_to_term, fun() -> [list_to_binary(Atoms)] end, binary_to_term_trap}]].
+
+gone_on(P, As, N) ->
+    receive
+        {trace, P, out, {erts_internal, As, 1}} ->
+            receive {trace, P, in, {erts_internal, As, 1}} -> gone_on(P, As, N + 1)
+            after 1000 -> none end
+    after 0 -> N
+    end.
