@@ -399,8 +399,8 @@ struct seen {
 };
 
 /* Where the copy of an object is noted: 0 for one that was not met before. */
-#define SEEN_NS 40              /* to look whether an object was met before */
-#define REHASH_NS 20
+#define SEEN_NS 80              /* to look whether an object was met before */
+#define REHASH_NS 80
 
 static term *seen_at(struct seen *s, term t)
 {

@@ -24,6 +24,7 @@
 #include "vm/binary.h"
 #include "vm/heap.h"
 #include "vm/heaplimit.h"
+#include "vm/pdict.h"
 #include "vm/roots.h"
 #include "vm/slice.h"
 #include "vm/sysmon.h"
@@ -626,8 +627,8 @@ int gc_collect_running(struct proc *p, size_t words, term *roots, size_t n)
         h->want_gc = false;
         return 0;
     }
-    /* What it takes to give binaries back counts too. */
-    if (likely((size_t)(h->hend - h->heap + (h->old_htop - h->old_heap)) +
+    /* What it takes to look through the dictionary and to give binaries back counts too. */
+    if (likely(pdict_words(p) + (size_t)(h->hend - h->heap + (h->old_htop - h->old_heap)) +
                    h->mbuf_words + h->off.vheap_words + h->old_off.vheap_words +
                    h->frag_vheap_words < SLICED_WORDS && !vm.stress_gc))
         return collect(p, words, roots, n, false);

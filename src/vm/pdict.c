@@ -9,7 +9,7 @@
 
 #define PDICT_MIN_SLOTS 8
 #define EMPTY_NS 4              /* to write a slot that is empty */
-#define MOVE_NS 20              /* and to move one */
+#define MOVE_NS 100             /* and to move one: waiting for memory */
 
 static size_t home(const struct pdict *d, term key)
 {

@@ -24,5 +24,10 @@ void pdict_clear(struct proc *p);
 /* Visit all: start with *i = 0; NULL at the end. */
 const struct pdict_slot *pdict_next(const struct proc *p, size_t *i);
 size_t pdict_size(const struct proc *p);
+/* What a collection looks through. */
+static inline size_t pdict_words(const struct proc *p)
+{
+    return p->dict ? 2 * (p->dict->mask + 1) : 0;
+}
 
 #endif
