@@ -36,6 +36,7 @@ void purge_init(void)
 /* Of work that is done in slices, in nanoseconds. */
 #define FRAME_NS 10
 #define MESSAGE_NS 30
+#define SHARE_NS 20             /* a reference more to what is off the heap */
 #define MOVE_WORDS 4096
 #define MOVE_NS 4096
 
@@ -255,7 +256,7 @@ static struct mbuf *copy_area(struct literal_area *a, struct move *m)
     struct mbuf *f = mbuf_new(words);
     term *from = a->off.first;
 
-    memcpy(f->words, a->start, words * sizeof *f->words);
+    slice_copy(f->words, a->start, words * sizeof *f->words);
     f->used = words;
     m->distance = (uintptr_t)f->words - m->start;
     move_words(m, f->words, f->words + words);
@@ -268,6 +269,7 @@ static struct mbuf *copy_area(struct literal_area *a, struct move *m)
         from = (term *)(uintptr_t)from[1];
         obj[1] = (term)(uintptr_t)f->off.first;
         f->off.first = obj;
+        slice(SHARE_NS);
     }
     f->off.vheap_words = a->off.vheap_words;
     return f;
