@@ -252,7 +252,8 @@ static inline const uint8_t *short_value(const uint8_t *p, uint32_t *v, bool *ok
  * are neither. How many are left; for these there is read_arg(). Nearly no
  * branches: tags come in any order.
  */
-static uint64_t read_short_args(struct loader *l, struct reader *r, uint64_t n)
+static uint64_t read_short_args(struct loader *l, struct reader *r, uint64_t n,
+                                uint32_t first)
 {
     static const uint8_t kinds[8] = {
         [CT_U] = ARG_U, [CT_I] = ARG_I, [CT_A] = ARG_ATOM, [CT_X] = ARG_X,
@@ -260,7 +261,7 @@ static uint64_t read_short_args(struct loader *l, struct reader *r, uint64_t n)
     };
     const uint8_t *p = r->p;
     struct arg *out = l->args + l->nargs;
-    bool has_label = l->has_label;
+    uint32_t labels = l->arg_labels, i = l->nargs - first;
 
     for (; n > 0 && r->end - p >= SHORT_BYTES; n--) {
         const uint8_t *next;
@@ -287,14 +288,15 @@ static uint64_t read_short_args(struct loader *l, struct reader *r, uint64_t n)
             *out = (struct arg){kinds[tag], tag == CT_A   ? atom
                                             : tag == CT_I ? small_make(v)
                                                           : v};
-            has_label |= ok && tag == CT_F;
+            labels |= (uint32_t)(ok & (tag == CT_F)) << (i < LAST_LABEL ? i : LAST_LABEL);
         }
         if (!ok)
             break;
         out++;
+        i++;
         p = next;
     }
-    l->has_label = has_label;
+    l->arg_labels = (uint8_t)labels;
     l->nargs = (uint32_t)(out - l->args);
     r->p = p;
     return n;
@@ -352,7 +354,6 @@ static bool read_arg(struct loader *l, struct reader *r, struct arg *out)
         break;
     case CT_F:
         a.kind = ARG_LABEL;
-        l->has_label = true;
         if (a.value >= l->nlabels)
             return load_fail(l, "label %u is out of range", (unsigned)a.value);
         break;
@@ -393,16 +394,21 @@ static bool read_arg(struct loader *l, struct reader *r, struct arg *out)
 bool read_args(struct loader *l, struct reader *r, uint64_t n)
 {
     uint64_t operands = n;      /* left, without the elements of a list */
+    uint32_t first = l->nargs, i;
     struct arg a;
 
+    l->arg_labels = 0;
     for (;;) {
         if (l->args_size - l->nargs < n)
             l->args = load_grow(l->args, &l->args_size, l->nargs + n, sizeof *l->args);
-        n = read_short_args(l, r, n);
+        n = read_short_args(l, r, n, first);
         if (n == 0)
             return true;
         if (!read_arg(l, r, &a))
             return false;
+        i = l->nargs - first;
+        if (a.kind == ARG_LABEL)
+            l->arg_labels |= 1 << (i < LAST_LABEL ? i : LAST_LABEL);
         l->args[l->nargs++] = a;
         n--;
         if (a.kind != ARG_LIST)

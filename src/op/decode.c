@@ -74,18 +74,17 @@ static int32_t frame_after(const struct ginstr *in, const struct arg *a)
     }
 }
 
-/* Control comes to a label with this frame. Is that news? */
-static bool arrive(int32_t *at, int32_t frame)
+/* Control comes to label n with this frame. That is news to what was passed already. */
+static void arrive(struct flow *f, uint64_t n, int32_t frame)
 {
-    if (*at < 0) {
-        *at = frame;
-        return true;
-    }
-    if ((*at & AT_FRAME) != frame && !(*at & AT_UNSURE)) {
-        *at |= AT_UNSURE;
-        return true;
-    }
-    return false;
+    int32_t was = f->at[n], is = was;
+
+    if ((was & AT_FRAME) != frame)
+        is |= AT_UNSURE;
+    if (was < 0)
+        is = frame;
+    f->at[n] = is;
+    f->again |= (is != was) & (f->seen[n] == f->pass);
 }
 
 static bool flow_label(struct loader *l, struct flow *f, const struct arg *a)
@@ -94,12 +93,20 @@ static bool flow_label(struct loader *l, struct flow *f, const struct arg *a)
 
     if (a[0].kind != ARG_U || n >= l->nlabels || n == 0)
         return load_fail(l, "label %u is out of range", (unsigned)n);
-    f->seen[n] = f->pass;
     if (f->frame >= 0 && !f->unsure)
-        arrive(&f->at[n], f->frame);
+        arrive(f, n, f->frame);
+    f->seen[n] = f->pass;
     f->unsure = f->at[n] >= 0 && f->at[n] & AT_UNSURE;
     f->frame = f->at[n] < 0 ? f->at[n] : f->at[n] & AT_FRAME;
     return true;
+}
+
+static void flow_to(struct flow *f, const struct arg *a)
+{
+    uint64_t n = a->value;
+
+    if (a->kind == ARG_LABEL && n != 0 && !(f->unsure && f->at[n] >= 0))
+        arrive(f, n, f->frame);
 }
 
 /*
@@ -109,14 +116,12 @@ static bool flow_label(struct loader *l, struct flow *f, const struct arg *a)
 static bool flow_on(struct loader *l, struct flow *f, const struct ginstr *in,
                     const struct arg *a)
 {
-    if (in->has_label && in->op != G_call && in->op != G_call_last &&
-        in->op != G_call_only) {
-        for (uint32_t k = 0; k < in->count; k++) {
-            uint64_t n = a[k].value;
-
-            if (a[k].kind == ARG_LABEL && n != 0 && !(f->unsure && f->at[n] >= 0))
-                f->again |= arrive(&f->at[n], f->frame) && f->seen[n] == f->pass;
-        }
+    if (in->op != G_call && in->op != G_call_last && in->op != G_call_only) {
+        for (uint32_t labels = in->labels % (1u << LAST_LABEL); labels; labels &= labels - 1)
+            flow_to(f, &a[__builtin_ctz(labels)]);
+        if (in->labels >> LAST_LABEL)
+            for (uint32_t k = LAST_LABEL; k < in->count; k++)
+                flow_to(f, &a[k]);
         if (in->op == G_wait || in->op == G_wait_timeout || in->op == G_loop_rec_end)
             l->resumes[a[0].kind == ARG_LABEL ? a[0].value : 0] = 1;
     }
@@ -127,8 +132,8 @@ static bool flow_on(struct loader *l, struct flow *f, const struct ginstr *in,
     return true;
 }
 
-static bool flow_bent(struct loader *l, struct flow *f, struct ginstr *in,
-                      const struct arg *a)
+static __attribute__((noinline)) bool flow_bent(struct loader *l, struct flow *f,
+                                                struct ginstr *in, const struct arg *a)
 {
     if (in->op == G_label && !flow_label(l, f, a))
         return false;
@@ -154,7 +159,7 @@ static bool flow_bent(struct loader *l, struct flow *f, struct ginstr *in,
 static inline bool flow_step(struct loader *l, struct flow *f, struct ginstr *in,
                              const struct arg *a)
 {
-    if (in->has_label | genop_flags[in->op])
+    if (in->labels | genop_flags[in->op])
         return flow_bent(l, f, in, a);
     in->frame = f->frame;
     in->unsure = f->unsure;
@@ -207,11 +212,11 @@ static bool read_instrs(struct loader *l, struct reader r, struct flow *f)
     uint32_t line = 0;
 
     while (load_ok(l)) {
-        uint32_t op = read_u8(l, &r);
+        if (r.p == r.end)
+            return load_fail(l, "it is truncated");
+        uint32_t op = *r.p++;
 
-        if (!load_ok(l))
-            break;
-        if (op == 0 || op > genop_last())
+        if (op == 0 || op >= GENOP_END)
             return load_fail(l, "it has instruction number %u, which this VM does "
                              "not know", (unsigned)op);
         if (l->ninstrs == l->instrs_size)
@@ -221,12 +226,11 @@ static bool read_instrs(struct loader *l, struct reader r, struct flow *f)
 
         in->op = op;
         in->first = l->nargs;
-        l->has_label = false;
         if (!read_args(l, &r, genops[op].arity))
             return false;
         const struct arg *a = l->args + in->first;
 
-        in->has_label = l->has_label;
+        in->labels = l->arg_labels;
         in->count = l->nargs - in->first;
         if (op == G_line) {
             line = (uint32_t)a->value;
@@ -256,7 +260,7 @@ bool decode_code(struct loader *l, struct reader r)
     struct flow f = {.frame = -1, .pass = 1};
 
     /* As much as code of that size mostly has, lest they grow step by step. */
-    l->args = load_grow(NULL, &l->args_size, bytes / 2 + 64, sizeof *l->args);
+    l->args = load_grow(NULL, &l->args_size, bytes * 3 / 4 + 64, sizeof *l->args);
     l->instrs = load_grow(NULL, &l->instrs_size, bytes / 5 + 64, sizeof *l->instrs);
     l->words = load_grow(NULL, &l->words_size, bytes / 2 + 64, sizeof *l->words);
     l->resumes = vm_zalloc(ALLOC_CODE, labels);

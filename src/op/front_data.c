@@ -14,6 +14,7 @@ static int word_order(const void *a, const void *b)
     return x < y ? -1 : x > y;
 }
 
+#define FEW_CASES 16
 #define LINEAR_CASES 6
 #define JUMP_TABLE_SPARSE 4     /* at most so many times the cases */
 
@@ -69,14 +70,17 @@ void front_select_val(struct front *f, const struct arg *a, uint32_t count)
         load_fail(l, "a select_val is broken");
         return;
     }
-    struct select_case *cases =
-        vm_alloc(ALLOC_CODE, (n + 1) * sizeof *cases);
+    struct select_case few[FEW_CASES], *cases =
+        n <= FEW_CASES ? few : vm_alloc(ALLOC_CODE, n * sizeof *cases);
+    bool sorted = true;
+
     for (uint64_t i = 0; i < n; i++) {
         term v = arg_term(l, list[2 * i]);
 
         if (!arg_is_const(list[2 * i])) {
             load_fail(l, "a select_val has a register for a value");
         } else if (term_is_imm(v)) {
+            sorted &= imms == 0 || cases[imms - 1].value < v;
             cases[imms].value = v;
             cases[imms++].label = label_of(list[2 * i + 1]);
         } else {
@@ -88,7 +92,8 @@ void front_select_val(struct front *f, const struct arg *a, uint32_t count)
         }
     }
     uint32_t fail = label_of(a[1]);
-    qsort(cases, imms, sizeof *cases, word_order);
+    if (!sorted)
+        qsort(cases, imms, sizeof *cases, word_order);
 
     uint64_t span = imms ? ((cases[imms - 1].value - cases[0].value) >> 4) + 1 : 0;
     bool smalls = imms > 0;
@@ -123,7 +128,8 @@ void front_select_val(struct front *f, const struct arg *a, uint32_t count)
         for (uint64_t i = 0; i < imms; i++)
             emit_vary_label(l, cases[i].label);
     }
-    vm_free(cases);
+    if (cases != few)
+        vm_free(cases);
 }
 
 void front_select_arity(struct front *f, const struct arg *a, uint32_t count)

@@ -188,6 +188,45 @@ static bool read_literal(struct loader *l, const uint8_t *p, size_t n, uint32_t 
     return true;
 }
 
+/* The table's literals, all to one fragment: there are dozens in a module. */
+static void decode_literals(struct loader *l, struct reader r)
+{
+    uint32_t n = read_count(l, &r, 5, "literal");
+    struct reader first = r;
+    size_t total = 0, words;
+
+    for (uint32_t i = 0; i < n && load_ok(l); i++) {
+        uint32_t bytes = read_u32(l, &r);
+        const uint8_t *p = read_bytes(l, &r, bytes);
+
+        if (!p)
+            break;
+        if (bytes < 1 || p[0] != EXT_VERSION || ext_size(p + 1, bytes - 1, 0, &words) < 0)
+            load_fail(l, "a literal can't be decoded");
+        else
+            total += words;
+    }
+    struct mbuf *m = load_ok(l) && n ? mbuf_try_new(total) : NULL;
+    if (!m) {
+        if (n)
+            load_fail(l, "there is no room for its literals");
+        return;
+    }
+    m->next = l->mbufs;
+    l->mbufs = m;
+    struct dest d = {.htop = m->words, .off = &m->off};
+    for (uint32_t i = 0; i < n && load_ok(l); i++) {
+        uint32_t bytes = read_u32(l, &first);
+        term t = ext_decode(&d, read_bytes(l, &first, bytes) + 1, bytes - 1, 0);
+
+        m->used = (size_t)(d.htop - m->words);
+        if (t == THE_NON_VALUE)
+            load_fail(l, "a literal can't be decoded");
+        else
+            load_literal(l, t);
+    }
+}
+
 #define LITERALS_MAX_BYTES ((size_t)1 << 30)
 
 static bool read_literals(struct loader *l)
@@ -212,14 +251,7 @@ static bool read_literals(struct loader *l)
         }
         r = (struct reader){copy, copy + plain};
     }
-    uint32_t n = read_count(l, &r, 5, "literal");
-    for (uint32_t i = 0; i < n && load_ok(l); i++) {
-        uint32_t bytes = read_u32(l, &r), index;
-        const uint8_t *p = read_bytes(l, &r, bytes);
-
-        if (p)
-            read_literal(l, p, bytes, &index);
-    }
+    decode_literals(l, r);
     vm_free(copy);
     return load_ok(l);
 }

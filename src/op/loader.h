@@ -48,8 +48,8 @@ struct ginstr {
     uint32_t first, count;      /* in loader.args */
     uint32_t line;
     int32_t frame;              /* words, -1: not reached */
-    bool unsure;                /* ... or others: flow() */
-    bool has_label;             /* among its operands */
+    bool unsure;                /* ... or others: decode.c */
+    uint8_t labels;             /* which operands are, a bit each; the last: 7 on */
 };
 
 struct import { term m, f; uint32_t arity; struct export *export; };
@@ -87,7 +87,7 @@ struct loader {
     uint32_t ninstrs, instrs_size;
     struct arg *args;
     uint32_t nargs, args_size;
-    bool has_label;             /* read_args: an operand was a label */
+    uint8_t arg_labels;         /* read_args: as in struct ginstr */
     uint32_t short_limit[8];    /* ... by tag: what is less is as it should be */
 
     /* emit.c */
@@ -128,7 +128,8 @@ static inline bool load_ok(const struct loader *l) { return l->why[0] == 0; }
 uint32_t read_u32(struct loader *l, struct reader *r);
 uint8_t read_u8(struct loader *l, struct reader *r);
 const uint8_t *read_bytes(struct loader *l, struct reader *r, size_t n);
-/* n operands, to args; the elements of a list are put there after it. */
+/* n operands, of an instruction, to args; a list's elements are put there after it. */
+#define LAST_LABEL 7            /* bit of labels: operands from that one on */
 bool read_args(struct loader *l, struct reader *r, uint64_t n);
 /* Before that, once the tables of atoms and labels are known. */
 void read_args_init(struct loader *l);

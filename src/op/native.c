@@ -21,17 +21,25 @@ static uint32_t header_back(uintptr_t h) { return (uint32_t)(h >> 16 & 0xff); }
 static uint32_t header_length(uintptr_t h) { return (uint32_t)(h >> 24 & 0xff); }
 static uint32_t header_hot(uintptr_t h) { return (uint32_t)(h >> 32); }
 
-static uint32_t find(uint32_t op, uint32_t kinds)
+static inline uint32_t find_in(const uint16_t *table, unsigned bits, uint64_t hash,
+                               uint32_t op, uint32_t kinds)
 {
-    uint64_t h = ((uint64_t)op << 32 | kinds) * 0x9e3779b97f4a7c15ull;
-    uint32_t mask = (1u << stencil_table_bits) - 1;
-
-    for (uint32_t i = (uint32_t)(h >> (64 - stencil_table_bits));; i++) {
-        uint32_t n = stencil_table[i & mask];
+    for (uint32_t i = (uint32_t)(hash >> (64 - bits));; i++) {
+        uint32_t n = table[i & ((1u << bits) - 1)];
 
         if (n == NO_STENCIL || (stencils[n].op == op && stencils[n].kinds == kinds))
             return n;
     }
+}
+
+static uint32_t find(uint32_t op, uint32_t kinds)
+{
+    uint64_t hash = ((uint64_t)op << 32 | kinds) * 0x9e3779b97f4a7c15ull;
+    uint32_t n = find_in(stencil_common, stencil_common_bits, hash, op, kinds);
+
+    if (n == NO_STENCIL)
+        n = find_in(stencil_table, stencil_table_bits, hash, op, kinds);
+    return n;
 }
 
 /* ---- records ---- */
@@ -285,6 +293,15 @@ static void copy_record(struct loader *l, struct copy *c, uint32_t i)
         copy_vary(l, c, words[header_length(header) - 1]);
 }
 
+/* Ask for what the next record is made from; behind the last one is a header too. */
+static void fetch_ahead(const struct loader *l, uint32_t next)
+{
+    const struct stencil *s = &stencils[header_stencil(l->words[next])];
+
+    __builtin_prefetch(stencil_bytes + s->at);
+    __builtin_prefetch(stencil_relocs + s->reloc);
+}
+
 bool native_finish(struct loader *l)
 {
     struct code *code = l->code;
@@ -326,6 +343,7 @@ bool native_finish(struct loader *l)
         if (at != end)
             copy_part(c.write, end, c.hot_end, gaps[at - end], at - end);
         end = at + stencils[header_stencil(header)].hot;
+        fetch_ahead(l, i + header_length(header));
         copy_record(l, &c, i);
         i += header_length(header);
     }

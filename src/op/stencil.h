@@ -50,8 +50,11 @@ extern const uint8_t stencil_bytes[];
 extern const struct stencil_reloc stencil_relocs[];
 extern const void *const stencil_runtime[];
 extern const uint32_t stencil_runtime_count;
-/* Open addressing over (op << 32 | kinds) * 0x9e3779b97f4a7c15, top bits. */
-extern const unsigned stencil_table_bits;
-extern const uint16_t stencil_table[];      /* 0xffff: empty */
+/*
+ * Open addressing over (op << 32 | kinds) * 0x9e3779b97f4a7c15, top bits. 0xffff:
+ * empty. First those that come first, a table of a few kilobytes; then all.
+ */
+extern const unsigned stencil_common_bits, stencil_table_bits;
+extern const uint16_t stencil_common[], stencil_table[];
 
 #endif

@@ -252,6 +252,7 @@ def read_elf(path):
 
 
 SLACK = 32          # stencil.h: STENCIL_SLACK
+COMMON, COMMON_BITS = 1100, 12      # the stencils, the first, of a table that is small
 ABS64, PC32, PLT32, ABS32, ABS32S = 1, 2, 4, 10, 11
 WHATS = {"next": "NEXT", "ret": "NEXT", "self": "SELF", "vary": "VARY"}
 
@@ -339,14 +340,20 @@ for n, (title, op, kinds) in enumerate(stencils):
     rows.append(f"    {{{kinds:#x}, {op}, {len(code['hot'])}, {len(code['cold'])}, "
                 f"{len(reloc_rows) - first}, {int(vary)}, {at}, {first}}}, /* {title} */")
 
-# (op, kinds) to stencil: open addressing, as native.c looks it up.
+def hash_table(n, bits):
+    """(op, kinds) to the first n stencils: open addressing, as native.c looks it up."""
+    table = [0xffff] * (1 << bits)
+    for i, (_, op, kinds) in enumerate(stencils[:n]):
+        at = ((op << 32 | kinds) * 0x9e3779b97f4a7c15 & (1 << 64) - 1) >> (64 - bits)
+        while table[at] != 0xffff:
+            at = (at + 1) % len(table)
+        table[at] = i
+    return table
+
+
 bits = (3 * len(stencils) // 2).bit_length()
-table = [0xffff] * (1 << bits)
-for n, (_, op, kinds) in enumerate(stencils):
-    i = ((op << 32 | kinds) * 0x9e3779b97f4a7c15 & (1 << 64) - 1) >> (64 - bits)
-    while table[i] != 0xffff:
-        i = (i + 1) % len(table)
-    table[i] = n
+table = hash_table(len(stencils), bits)
+common = hash_table(COMMON, COMMON_BITS)
 
 
 def numbers(values, per_line=24):
@@ -367,6 +374,8 @@ with open(out, "w") as f:
             f"const uint32_t stencil_count = {len(stencils)};\n"
             f"const unsigned stencil_table_bits = {bits};\n"
             f"const uint16_t stencil_table[] = {{\n{numbers(table)}\n}};\n"
+            f"const unsigned stencil_common_bits = {COMMON_BITS};\n"
+            f"const uint16_t stencil_common[] = {{\n{numbers(common)}\n}};\n"
             f"const uint32_t stencil_runtime_count = {len(runtime)};\n"
             "const void *const stencil_runtime[] = {\n    " +
             ", ".join(runtime) + "\n};\n")
