@@ -328,8 +328,8 @@ leader() ->
 %% A tracer sees where it goes on, by the names OTP gives that; an error is of the
 %% function that was called.
 names() ->
-    Long = lists:duplicate(2000000, $x),
-    Atoms = [<<131, 105, 2000000:32>>, lists:duplicate(1999999, <<119, 1, "a">>), 255],
+    Long = fun() -> [[lists:duplicate(400000, $x), oops]] end,
+    Bad = fun() -> [<<131, 105, 1000000:32, (binary:copy(<<119, 1, "a">>, 999999))/binary, 255>>] end,
     [begin
          Me = self(),
          {P, Ref} = spawn_monitor(fun() ->
@@ -341,13 +341,13 @@ names() ->
          ?is(bad, receive {'DOWN', Ref, process, P, Why} -> Why end),
          Delivered = erlang:trace_delivered(P),
          receive {trace_delivered, P, Delivered} -> ok end,
-         ?is({F, true}, {F, gone_on(P, As, 0) > 2})
+         ?is({F, true}, {F, gone_on(P, As, 0) > 0})
      end || {M, F, Make, As} <-
-         [{erlang, list_to_binary, fun() -> [[Long, oops]] end, list_to_binary_continue},
-          {erlang, iolist_to_binary, fun() -> [[Long, oops]] end, list_to_binary_continue},
-          {binary, list_to_bin, fun() -> [[Long, oops]] end, list_to_binary_continue},
-          {erlang, list_to_bitstring, fun() -> [[Long, oops]] end, list_to_binary_continue},
-          {erlang, binary_to_term, fun() -> [list_to_binary(Atoms)] end, binary_to_term_trap}]].
+         [{erlang, list_to_binary, Long, list_to_binary_continue},
+          {erlang, iolist_to_binary, Long, list_to_binary_continue},
+          {binary, list_to_bin, Long, list_to_binary_continue},
+          {erlang, list_to_bitstring, Long, list_to_binary_continue},
+          {erlang, binary_to_term, Bad, binary_to_term_trap}]].
 
 gone_on(P, As, N) ->
     receive
