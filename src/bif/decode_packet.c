@@ -7,6 +7,7 @@
 #include "vm/big.h"
 #include "vm/binary.h"
 #include "vm/packet.h"
+#include "vm/slice.h"
 
 #define HTTP_NAME_MAX 50        /* longer header names stay as they are */
 
@@ -448,6 +449,8 @@ BIF(erlang, decode_packet, 3)
         bits_copy(copy, 0, b.base, b.offset, (uint64_t)all.n * 8);
         all.s = copy;
     }
+
+    SLICED(p, EXP("erlang", "decode_packet", 3));
 
     int64_t n = packet_length(type, all.s, all.n, &o);
     if (n < 0) {

@@ -395,9 +395,14 @@ BIF(ets, slot, 2)
         return am_EndOfTable;
     if (ets_is_tree(t)) {
         struct ets_iter it;
+
+        ETS_SLICED(p, t, EXP("ets", "slot", 2));
+
         bif_spend(p, i, 100);
-        for (ets_iter_first(t, &it); i > 0; i--)
+        for (ets_iter_first(t, &it); i > 0; i--) {
             ets_iter_next(&it);
+            slice(COMPARE_NS);
+        }
         return cons_obj(p, ets_iter_get(&it), TERM_NIL);
     }
     for (struct ets_obj *o = ets_hash_live(ets_hash_bucket(t, i)); o;

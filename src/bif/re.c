@@ -11,6 +11,7 @@
  */
 #include "bif/bif.h"
 #include "vm/binary.h"
+#include "vm/slice.h"
 
 #include "pcre.h"
 
@@ -687,7 +688,7 @@ BIF(erlang, re_run_trap, 3)
  * The subject's bytes: those of a large binary as they lie, else a copy. 0, or
  * -EINVAL, or -ENOMEM.
  */
-static int take_subject(struct match *m, term t, size_t *n)
+static int take_subject(struct proc *p, struct match *m, term t, size_t *n)
 {
     if (term_is_binary(t)) {
         struct bits b = bits_of(t);
@@ -699,6 +700,9 @@ static int take_subject(struct match *m, term t, size_t *n)
             return *n <= INT_MAX ? 0 : -EINVAL;
         }
     }
+
+    SLICED(p, EXP("re", "run", 3));
+
     if (iolist_size(t, n) < 0 || *n > INT_MAX)
         return -EINVAL;
     m->subject = vm_try_alloc(ALLOC_SYSTEM, *n + 1);
@@ -729,7 +733,7 @@ static term run_code(struct proc *p, struct match *m, const struct options *o,
     m->offsets = vm_alloc(ALLOC_SYSTEM, (size_t)size * sizeof *m->offsets);
 
     int err = captures_parse(&m->captures, m->code, o)
-                  ? take_subject(m, arg[0], &n)
+                  ? take_subject(p, m, arg[0], &n)
                   : -EINVAL;
     if (err < 0) {
         match_free(&m->res);

@@ -114,6 +114,7 @@ static inline void put_few(uint8_t *p, unsigned off, unsigned n, unsigned v)
 /* Bytes copied or compared, cells and words looked at, until time is looked at. */
 #define AT_ONCE_BYTES ((size_t)128 << 10)
 #define PACE 1024
+#define CELL_NS 15              /* of an iolist, with a small binary */
 /* Copied without a thought of time. */
 #define FEW_BYTES 1024
 
@@ -364,7 +365,7 @@ static int count_bytes(term t, size_t most, size_t *bytes)
             term head = cell[0];
 
             if (unlikely(++cells % PACE == 0))
-                slice(PACE * 3);
+                slice(PACE * CELL_NS);
             t = cell[1];
             if (is_byte(head)) {
                 n++;
@@ -432,7 +433,7 @@ void iolist_copy(term t, uint8_t *out)
             term head = cell[0];
 
             if (unlikely(++cells % PACE == 0))
-                slice(PACE * 5);
+                slice(PACE * CELL_NS);
             t = cell[1];
             if (term_is_small(head)) {
                 *out++ = (uint8_t)small_value(head);

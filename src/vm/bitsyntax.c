@@ -537,10 +537,7 @@ static struct subbin_words *writable_new(struct proc *p, size_t capacity,
     bin->size = (bits + 7) / 8;
     if (bits % 8 != 0)
         bin->data[bits / 8] = 0;
-    {
-        SLICED(p, NULL);
-        bits_copy(bin->data, 0, old.base, old.offset, old.size);
-    }
+    bits_copy(bin->data, 0, old.base, old.offset, old.size);
 
     term *hp = heap_alloc(p, REFCBIN_WORDS + SUBBIN_WORDS);
     struct refcbin_words *r = (struct refcbin_words *)hp;
@@ -820,23 +817,15 @@ bool bs_put_float(struct bs_build *b, term v, uint64_t bits, unsigned flags,
     return true;
 }
 
-/* Of so many bits a copy is made in slices. */
+/* Of so many bits bs_create_bin() builds a binary in slices. */
 #define SLICED_BITS ((uint64_t)1 << 20)
-
-static void copy_sliced(struct proc *p, uint8_t *to, uint64_t offset, struct bits s,
-                        uint64_t bits)
-{
-    SLICED(p, NULL);
-    bits_copy(to, offset, s.base, s.offset, bits);
-}
 
 static void put_bits(struct proc *p, struct bs_build *b, struct bits s,
                      uint64_t bits)
 {
     assert(bits <= b->size - b->offset);
-    if (unlikely(bits >= SLICED_BITS))
-        copy_sliced(p, b->base, b->offset, s, bits);
-    else if ((b->offset | s.offset | bits) % 8 == 0)
+    /* bits_copy() says how much it has done. */
+    if ((b->offset | s.offset | bits) % 8 == 0 && likely(bits < SLICED_BITS))
         memcpy(b->base + b->offset / 8, s.base + s.offset / 8, bits / 8);
     else
         bits_copy(b->base, b->offset, s.base, s.offset, bits);
@@ -1046,19 +1035,10 @@ static bool segment_put(struct proc *p, struct bs_build *b,
     return good;
 }
 
-term bs_create_bin(struct proc *p, struct bs_build *b,
-                   const struct bs_segment *segs, size_t n)
+/* total: bits of all segments but one that is appended to. */
+static term create(struct proc *p, struct bs_build *b, const struct bs_segment *segs,
+                   size_t n, uint64_t total)
 {
-    uint64_t total = 0, bits;
-
-    for (size_t i = 0; i < n; i++) {
-        if (!segment_bits(p, &segs[i], &bits))
-            return THE_NON_VALUE;
-        if (__builtin_add_overflow(total, bits, &total))
-            return create_fail(p, &segs[i], am_system_limit, am_size,
-                               segs[i].size);
-    }
-
     size_t i = 0;
     if (n > 0 && segs[0].type <= BS_PRIVATE_APPEND) {
         const struct bs_segment *s = &segs[0];
@@ -1080,4 +1060,45 @@ term bs_create_bin(struct proc *p, struct bs_build *b,
     }
     assert(b->offset == b->size);
     return b->bin;
+}
+
+/* The caller's segments, and what it builds in, are where others have theirs meanwhile. */
+static term create_sliced(struct proc *p, const struct bs_segment *segs, size_t n,
+                          uint64_t total)
+{
+    struct bs_build b;
+    struct bs_segment local[8], *own = local;
+    term bin;
+
+    if (n > sizeof local / sizeof *local)
+        own = vm_alloc(ALLOC_SYSTEM, n * sizeof *own);
+
+    memcpy(own, segs, n * sizeof *own);
+    {
+        SLICED(p, NULL);
+        bin = create(p, &b, own, n, total);
+    }
+    if (own != local)
+        vm_free(own);
+    return bin;
+}
+
+term bs_create_bin(struct proc *p, struct bs_build *b,
+                   const struct bs_segment *segs, size_t n)
+{
+    uint64_t total = 0, bits;
+
+    for (size_t i = 0; i < n; i++) {
+        if (!segment_bits(p, &segs[i], &bits))
+            return THE_NON_VALUE;
+        if (__builtin_add_overflow(total, bits, &total))
+            return create_fail(p, &segs[i], am_system_limit, am_size,
+                               segs[i].size);
+    }
+
+    bits = total;
+    if (n > 0 && segs[0].type <= BS_PRIVATE_APPEND && term_is_bitstring(segs[0].value))
+        bits += bits_of(segs[0].value).size;
+    return unlikely(bits >= SLICED_BITS) ? create_sliced(p, segs, n, total)
+                                         : create(p, b, segs, n, total);
 }

@@ -2,9 +2,14 @@
  * packet.c - where packets end in a stream.
  */
 #include "vm/packet.h"
+#include "vm/slice.h"
 
 #include <limits.h>
 #include <string.h>
+
+/* Bytes until time is looked at. */
+#define SEARCHED_AT_ONCE ((size_t)256 << 10)
+#define SEARCHED_PER_NS 8
 
 #define FCGI_HEAD 8
 #define CDR_HEAD 12
@@ -35,10 +40,23 @@ static int64_t counted(const uint8_t *s, size_t n, unsigned head, uint32_t mask,
     return n < head ? 0 : whole(head, get_be(s, head) & mask, o);
 }
 
+/* memchr() for what may be long. */
+static const uint8_t *find_byte(const uint8_t *s, uint8_t c, size_t n)
+{
+    const uint8_t *at = NULL;
+
+    for (size_t part; n > 0 && !at; s += part, n -= part) {
+        part = n < SEARCHED_AT_ONCE ? n : SEARCHED_AT_ONCE;
+        at = memchr(s, c, part);
+        slice(part / SEARCHED_PER_NS);
+    }
+    return at;
+}
+
 static int64_t line_length(const uint8_t *s, size_t n,
                            const struct packet_options *o)
 {
-    const uint8_t *end = memchr(s, o->delimiter, n);
+    const uint8_t *end = find_byte(s, o->delimiter, n);
     size_t len = end ? (size_t)(end - s) + 1 : n;
 
     if (o->max_bytes != 0 && len > o->max_bytes)
@@ -91,7 +109,7 @@ static int64_t http_length(const uint8_t *s, size_t n, bool headers,
     if ((n == 1 && s[0] == '\n') || (n == 2 && s[0] == '\r' && s[1] == '\n'))
         return (int64_t)n;
     for (;;) {
-        const uint8_t *end = memchr(from, '\n', n - (size_t)(from - s));
+        const uint8_t *end = find_byte(from, '\n', n - (size_t)(from - s));
 
         if (!end)
             return max != 0 && n >= max ? -1 : 0;

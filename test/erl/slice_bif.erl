@@ -134,7 +134,10 @@ operations() ->
                              binary:matches(B, [<<"fox">>, <<"brown">>, <<"o">>])} end},
      {match_across, fun() -> binary:copy(<<"0123456">>, 100000) end,
       fun(B) -> {length(binary:matches(B, <<"60123456012">>)), binary:match(B, binary:part(B, 3, 299999))} end},
-     {build, Bin, fun(B) -> {<<B/binary, B/binary>>, <<1:1, B/binary, 5:7>>, <<(B):10000/binary, 3:3>>} end},
+     {build, fun() -> {binary:copy(bin(), 7), [a, b]} end,
+      fun({B, [A | _]}) ->
+          {<<B/binary, (byte_size(B)):32, B/binary>>, <<B/binary, 7>>, <<1:1, B/binary, 5:7>>,
+           <<(B):10000/binary, 3:3>>, try <<B/binary, A, B/binary>> catch error:R -> R end} end},
      {shifted, fun() -> <<1:1, (bin())/binary, 1:3>> end,
       fun(B) -> <<_:1, R/bits>> = B,
                 {erlang:phash2(R), erlang:bitstring_to_list(R), R =:= <<R/bits>>, #{R => 1} =:= #{<<R/bits>> => 1}} end},
