@@ -3,13 +3,15 @@
  *
  * A match that takes long stops at PCRE's loop limit, its state in a struct
  * match behind a magic ref, and goes on in erlang:re_run_trap/3 in the next
- * slice. What needs re.erl's help (Unicode in lists, global) is trapped to it.
+ * slice. The search for where one could begin is put aside as it stands
+ * (re_scan.h). What needs re.erl's help (Unicode in lists, global) is trapped to it.
  *
  * A compiled pattern is a binary in a tuple, as in OTP, so it can be a literal
  * or come from a file. Its code is checked no further than OTP does: its magic
  * number and its size.
  */
 #include "bif/bif.h"
+#include "bif/re_scan.h"
 #include "vm/binary.h"
 #include "vm/slice.h"
 
@@ -27,6 +29,38 @@
 static void *re_alloc(size_t n)
 {
     return vm_try_alloc(ALLOC_SYSTEM, n);
+}
+
+/* Bytes looked at until time is, and how many take a nanosecond. */
+#define FIND_BYTES ((size_t)64 << 10)
+#define FIND_BYTES_PER_NS 8
+#define STEP_NS 2
+
+const uint8_t *re_find(const uint8_t *at, const uint8_t *end, unsigned c, unsigned d)
+{
+    while (at < end) {
+        size_t left = (size_t)(end - at), n = left < FIND_BYTES ? left : FIND_BYTES;
+
+        if (c == d) {
+            const uint8_t *found = memchr(at, (int)c, n);
+
+            if (found)
+                return found;
+            slice(n / FIND_BYTES_PER_NS);
+        } else {
+            for (size_t i = 0; i < n; i++)
+                if (at[i] == c || at[i] == d)
+                    return at + i;
+            slice(n);
+        }
+        at += n;
+    }
+    return end;
+}
+
+void re_stepped(void)
+{
+    slice(RE_STEP_BYTES * STEP_NS);
 }
 
 /* Where the compiler's stack began; of use only while it runs. */
@@ -680,7 +714,11 @@ BIF(erlang, re_run_trap, 3)
     if (!m || !m->restart)
         return bif_badarg(p);
     prepare_slice(p, m);
-    int rc = erts_pcre_exec(NULL, &m->extra, NULL, 0, 0, 0, NULL, 0);
+    int rc;
+    {
+        SLICED(p, EXP("erlang", "re_run_trap", 3));
+        rc = erts_pcre_exec(NULL, &m->extra, NULL, 0, 0, 0, NULL, 0);
+    }
     return end_slice(p, m, rc, arg[0], arg[1], arg[2]);
 }
 
@@ -740,8 +778,12 @@ static term run_code(struct proc *p, struct match *m, const struct options *o,
         return compile_failed(p, err);
     }
     prepare_slice(p, m);
-    int rc = erts_pcre_exec(m->code, &m->extra, m->subject, (int)n, o->offset,
-                            o->exec, m->offsets, size);
+    int rc;
+    {
+        SLICED(p, EXP("re", "run", 3));
+        rc = erts_pcre_exec(m->code, &m->extra, m->subject, (int)n, o->offset, o->exec,
+                            m->offsets, size);
+    }
     return end_slice(p, m, rc, arg[0], arg[1], TERM_NIL);
 }
 

@@ -168,6 +168,11 @@ operations() ->
                  element(1, unicode:characters_to_binary([B, <<255>>]))} end},
      {latin1, Bin, fun(B) -> {byte_size(unicode:characters_to_binary(B, latin1)),
                               unicode:characters_to_list(B, latin1)} end},
+     {re_search, fun() -> <<(binary:copy(<<"The Quick brown fox 0123456789\n">>, 6000))/binary, "Zebra">> end,
+      fun(B) -> [re:run(B, R, O)
+                 || R <- ["zebra", "Zebra", "^zebra", "Qu[a-h]", "x.*[a-z]$"],
+                    O <- [[], [caseless], [multiline], [multiline,caseless,unicode],
+                          [firstline,unicode], [firstline]]] end},
      {re, fun utf8/0, fun(B) -> {re:run(B, "zebra", [unicode]), re:run([B, "zebra"], "z.b", [unicode])} end},
      {ets_insert, Pairs, fun(L) -> T = ets:new(t, [ordered_set]), ets:insert(T, L), ets:tab2list(T) end},
      {ets_insert_new, Pairs, fun(L) -> T = ets:new(t, []), ets:insert_new(T, L),

@@ -67,7 +67,7 @@ $(BARE)/dep/zlib_nif.o: $(OTPSRC)/erts/emulator/nifs/common/zlib_nif.c
 	$(Q)$(CC) $(BARE_CFLAGS) -w -DSTATIC_ERLANG_NIF $(NIF_INC) -c -o $@ $<
 $(BARE)/dep/pcre/%.o: $(PCRE_GEN)/config.h $(PCRE_GEN)/pcre_exec_loop_break_cases.inc
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(BARE_CFLAGS) $(PCRE_CFLAGS) -c -o $@ $(PCRE_DIR)/$*.c
+	$(Q)$(CC) $(BARE_CFLAGS) $(PCRE_CFLAGS) -c -o $@ $(pcre_c)
 $(BARE)/dep/lwip/%.o:
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(BARE_CFLAGS) $(LWIP_CFLAGS) -c -o $@ $(LWIP_DIR)/$*.c
