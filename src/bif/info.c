@@ -10,6 +10,7 @@
 #include <sys/utsname.h>
 
 #include "bif/bif.h"
+#include "bif/blocking.h"
 #include "bif/build.h"
 #include "io/port.h"
 #include "os/os.h"
@@ -109,6 +110,7 @@ VALUE(unchanged, am_unchanged)
 VALUE(unknown, am_unknown)
 VALUE(message_queue_data, vm.info->off_heap_messages ? am_off_heap : am_on_heap)
 VALUE(schedulers_state, build_tuple3(p, small_make(1), small_make(1), small_make(1)))
+VALUE(multi_scheduling, blocking_state())
 VALUE(process_count, small_make((int64_t)proc_count()))
 VALUE(process_limit, small_make((int64_t)proc_limit()))
 VALUE(ports, small_make((int64_t)port_count()))
@@ -205,9 +207,13 @@ static term all_schedulers_state(struct proc *p)
 {
     const term kinds[] = { am_dirty_io, am_dirty_cpu, am_normal };
     term n = small_make(1), list = TERM_NIL;
+    term dirty = blocking_state() == am_blocked ? small_make(0) : n;
 
-    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
-        list = build_cons(p, build_tuple4(p, kinds[i], n, n, n), list);
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+        term active = kinds[i] == am_normal ? n : dirty;
+
+        list = build_cons(p, build_tuple4(p, kinds[i], n, n, active), list);
+    }
     return list;
 }
 
@@ -505,7 +511,7 @@ static const struct {
     { am_min_bin_vheap_size, min_bin_vheap_size },
     { am_min_heap_size, min_heap_size },
     { am_modified_timing_level, undefined },
-    { am_multi_scheduling, enabled },
+    { am_multi_scheduling, multi_scheduling },
     { am_multi_scheduling_blockers, none },
     { am_nif_version, nif_version },
     { am_normal_multi_scheduling_blockers, none },

@@ -34,6 +34,7 @@ struct info {
     uint32_t outstanding_requests;
     uint32_t trace_control_word;
     term system_logger;                 /* pid, or the atom logger or undefined */
+    struct blocker *blockers;           /* blocking.c */
     bool internal_state;                /* erts_debug:set_internal_state/2 */
 };
 

@@ -2,6 +2,7 @@
  * sysflag.c - erlang:system_flag/2. Returns the old value.
  */
 #include "bif/bif.h"
+#include "bif/blocking.h"
 #include "bif/build.h"
 #include "bif/info.h"
 #include "vm/big.h"
@@ -157,11 +158,9 @@ BIF(erlang, system_flag, 2)
             break;
         return small_make(1);
     case am_multi_scheduling:
-        /* One scheduler is what blocking would leave. */
-        if (value != am_block && value != am_unblock && value != am_block_normal &&
-            value != am_unblock_normal)
+        if (!blocking_flag(p, value))
             break;
-        return am_enabled;
+        return blocking_state();
     case am_time_offset:
         if (value != am_finalize)
             break;
