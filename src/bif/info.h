@@ -23,7 +23,7 @@ struct info {
 
     /* Scheduler wall time is measured while it is asked for. */
     bool wall_time;
-    uint64_t wall_time_cpu_ns, wall_time_mono_ns;   /* at its start */
+    uint64_t wall_time_mono_ns;         /* at its start */
 
     /* system_flag/2: defaults for new processes, and the rest. */
     size_t min_heap_words, min_bin_vheap_words, max_heap_words;

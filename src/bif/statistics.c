@@ -10,6 +10,8 @@
 #include "os/os.h"
 #include "vm/big.h"
 #include "vm/dirty.h"
+#include "vm/map.h"
+#include "vm/msacc.h"
 
 #define NS_PER_MS 1000000u
 
@@ -73,14 +75,38 @@ static term wall_times(struct proc *p, bool all)
 
     if (!vm.info->wall_time)
         return am_undefined;
-    active = os_cpu_ns() - vm.info->wall_time_cpu_ns;
     total = os_mono_ns() - vm.info->wall_time_mono_ns;
-    if (active > total)
-        active = total;
+    active = total - vm.sched->slept_ns;
     t = uint64_make(p, total);
     for (int64_t id = 1 + DIRTY_CPU_PLACES + (all ? DIRTY_IO_PLACES : 0); id > 1; id--)
         list = build_cons(p, build_tuple3(p, small_make(id), small_make(0), t), list);
     return build_cons(p, build_tuple3(p, small_make(1), uint64_make(p, active), t), list);
+}
+
+/* [#{type, id, counters}] of the scheduler; nothing else works for the VM. */
+static term microstates(struct proc *p)
+{
+    static const term names[] = {
+        [MSACC_AUX] = am_aux,           [MSACC_CHECK_IO] = am_check_io,
+        [MSACC_EMULATOR] = am_emulator, [MSACC_GC] = am_gc,
+        [MSACC_OTHER] = am_other,       [MSACC_PORT] = am_port,
+        [MSACC_SLEEP] = am_sleep,
+    };
+    uint64_t ns[MSACC_STATES];
+    term counters[2 * MSACC_STATES], thread[6];
+
+    msacc_read(ns);
+    for (size_t i = 0; i < MSACC_STATES; i++) {
+        counters[2 * i] = names[i];
+        counters[2 * i + 1] = uint64_make(p, ns[i]);
+    }
+    thread[0] = am_type;
+    thread[1] = am_scheduler;
+    thread[2] = am_id;
+    thread[3] = small_make(1);
+    thread[4] = am_counters;
+    thread[5] = map_from_pairs(p, counters, MSACC_STATES);
+    return build_cons(p, map_from_pairs(p, thread, 3), TERM_NIL);
 }
 
 BIF(erlang, statistics, 1)
@@ -129,6 +155,8 @@ BIF(erlang, statistics, 1)
         return queue_list(p, 1, 1);
     case am_active_tasks_all:
         return queue_list(p, 1, DIRTY_KINDS);
+    case am_microstate_accounting:
+        return microstates(p);
     case am_scheduler_wall_time:
         return wall_times(p, false);
     case am_scheduler_wall_time_all:
@@ -145,7 +173,7 @@ BIF(erts_internal, scheduler_wall_time, 1)
 
     vm.info->wall_time = arg[0] == am_true;
     if (vm.info->wall_time && !old) {
-        vm.info->wall_time_cpu_ns = os_cpu_ns();
+        vm.sched->slept_ns = 0;
         vm.info->wall_time_mono_ns = os_mono_ns();
     }
     return bool_make(old);

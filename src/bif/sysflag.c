@@ -8,6 +8,7 @@
 #include "vm/big.h"
 #include "vm/gc.h"
 #include "vm/map.h"
+#include "vm/msacc.h"
 #include "vm/trace.h"
 
 #define MAX_BACKTRACE 64        /* OTP's */
@@ -152,6 +153,15 @@ BIF(erlang, system_flag, 2)
             break;
         return bif_trap(p, EXP("erts_internal", "system_flag_scheduler_wall_time", 1),
                         &value, 1);
+    case am_microstate_accounting:
+        old = bool_make(vm.accounting);
+        if (term_is_bool(value))
+            msacc_set(value == am_true);
+        else if (value == am_reset)
+            msacc_reset();
+        else
+            break;
+        return old;
     case am_schedulers_online:
     case am_dirty_cpu_schedulers_online:
         if (n != 1)

@@ -12,6 +12,7 @@
 #include "io/port.h"
 #include "os/os.h"
 #include "vm/log.h"
+#include "vm/msacc.h"
 #include "vm/ops.h"
 #include "vm/print.h"
 #include "vm/sysmon.h"
@@ -477,6 +478,7 @@ enum out_result { OUT_OK, OUT_BAD, OUT_BUSY };
 
 static enum out_result output(struct port *port, term from, term data, bool force)
 {
+    enum msacc_state was;
     struct binbytes b;
     uint8_t *copy;
     size_t n;
@@ -489,7 +491,9 @@ static enum out_result output(struct port *port, term from, term data, bool forc
     if (binary_bytes(data, &b)) {
         port->bytes_out += b.size;
         vm.info->io_out_bytes += b.size;
+        was = msacc_enter(MSACC_PORT);
         port->driver->output(port, b.data, b.size);
+        msacc_enter(was);
         binary_bytes_end(&b);
         return OUT_OK;
     }
@@ -499,7 +503,9 @@ static enum out_result output(struct port *port, term from, term data, bool forc
     iolist_copy(data, copy);
     port->bytes_out += n;
     vm.info->io_out_bytes += n;
+    was = msacc_enter(MSACC_PORT);
     port->driver->output(port, copy, n);
+    msacc_enter(was);
     vm_free(copy);
     return OUT_OK;
 }
@@ -598,6 +604,7 @@ BIF(erts_internal, port_command, 3)
 BIF(erts_internal, port_control, 3)
 {
     struct port *port = port_find(arg[0]);
+    enum msacc_state was;
     struct binbytes b;
     uint8_t *copy;
     uint64_t op;
@@ -610,14 +617,18 @@ BIF(erts_internal, port_control, 3)
     if (op > UINT32_MAX)
         return am_badarg;
     if (binary_bytes(arg[2], &b)) {
+        was = msacc_enter(MSACC_PORT);
         t = port->driver->control(port, p, (uint32_t)op, b.data, b.size);
+        msacc_enter(was);
         binary_bytes_end(&b);
     } else {
         if (!term_is_list(arg[2]) || iolist_size(arg[2], &n) < 0)
             return am_badarg;
         copy = vm_alloc(ALLOC_SYSTEM, n + 1);
         iolist_copy(arg[2], copy);
+        was = msacc_enter(MSACC_PORT);
         t = port->driver->control(port, p, (uint32_t)op, copy, n);
+        msacc_enter(was);
         vm_free(copy);
     }
     return t == THE_NON_VALUE ? am_badarg : t;

@@ -24,6 +24,7 @@
 #include "vm/binary.h"
 #include "vm/heap.h"
 #include "vm/heaplimit.h"
+#include "vm/msacc.h"
 #include "vm/pdict.h"
 #include "vm/roots.h"
 #include "vm/slice.h"
@@ -591,6 +592,7 @@ static int collect(struct proc *p, size_t words, term *roots, size_t n,
     struct heap *h = &p->heap;
     int result = 1;
     uint64_t began_ns = unlikely(vm.sysmon->watch_gc) ? os_mono_ns() : 0;
+    enum msacc_state was = msacc_enter(MSACC_GC);
 
 #ifndef NDEBUG
     if (vm.stress_gc)
@@ -606,6 +608,7 @@ static int collect(struct proc *p, size_t words, term *roots, size_t n,
     h->want_gc = false;
     if (unlikely(vm.sysmon->watch_gc))
         sysmon_collected(p, began_ns);
+    msacc_enter(was);
     assert(result < 0 || heap_free_words(h) >= words);
 #ifndef NDEBUG
     if (vm.stress_gc)

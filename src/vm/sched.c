@@ -8,6 +8,7 @@
  */
 #include "vm/sched.h"
 
+#include "bif/info.h"
 #include "io/io.h"
 #include "io/port.h"
 #include "op/break.h"
@@ -17,6 +18,7 @@
 #include "vm/gc.h"
 #include "vm/heaplimit.h"
 #include "vm/log.h"
+#include "vm/msacc.h"
 #include "vm/profile.h"
 #include "vm/slice.h"
 #include "vm/sysmon.h"
@@ -371,6 +373,25 @@ static void take_signals(void)
     }
 }
 
+/* What has come meanwhile from outside. */
+static void deliver(void)
+{
+    msacc_enter(MSACC_AUX);
+    take_signals();
+    nif_deliver();
+    msacc_enter(MSACC_OTHER);
+}
+
+static void sleep_until(struct sched *s, uint64_t ns)
+{
+    uint64_t from = unlikely(vm.info->wall_time) ? os_mono_ns() : 0;
+
+    msacc_enter(MSACC_SLEEP);
+    os_wait(ns);
+    if (unlikely(from))
+        s->slept_ns += os_mono_ns() - from;
+}
+
 void sched_loop(struct sched *s)
 {
     for (;;) {
@@ -387,20 +408,21 @@ void sched_loop(struct sched *s)
             timer_run(os_mono_ns());
             if (++s->looks >= LOOKS_PER_WAIT) {
                 s->looks = 0;
+                msacc_enter(MSACC_CHECK_IO);
                 os_wait(0);
-                take_signals();
-                nif_deliver();
+                deliver();
             }
         }
         p = sched_next(s->runq);
         if (p) {
+            msacc_enter(MSACC_EMULATOR);
             s->reds += run(s, p);
             s->slices++;
+            msacc_enter(MSACC_OTHER);
             continue;
         }
-        os_wait(timer_next_ns());
-        take_signals();
-        nif_deliver();
+        sleep_until(s, timer_next_ns());
+        deliver();
         timer_run(os_mono_ns());
         s->reds = 0;
         s->slices = s->looks = 0;

@@ -70,6 +70,7 @@ struct sched {
     bool pause;                 /* the same, to be called again */
     int halt_status;
     uint64_t context_switches;
+    uint64_t slept_ns;          /* while scheduler_wall_time is on */
     /* Since the world had its turn: sched.c. */
     int64_t reds;
     unsigned slices, looks;

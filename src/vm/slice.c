@@ -9,6 +9,7 @@
 #include "bif/bif.h"
 #include "os/os.h"
 #include "vm/heap.h"
+#include "vm/msacc.h"
 #include "vm/trace.h"
 
 #include <pthread.h>
@@ -234,6 +235,7 @@ void slice_over(void)
     struct proc *p = s->sliced;
     struct stack *self = s->stack, *next;
     enum proc_state state;
+    enum msacc_state accounted = msacc_now();
 
     /* NIFs have threads, which encode terms and free fragments too. */
     if (!pthread_equal(pthread_self(), s->thread))
@@ -260,6 +262,7 @@ void slice_over(void)
     s->settle = true;
     p->stack = NULL;
     p->state = state;
+    msacc_enter(accounted);
     s->work_left = share();
     sched_take_back(s, p);
     p->current = NULL;

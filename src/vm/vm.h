@@ -101,6 +101,8 @@ struct vm {
     struct renew *renew;                /* renew.h: who wants to know */
     struct profile *profile;            /* profile.h */
     bool profiling;
+    struct msacc *msacc;                /* msacc.h; NULL: never was on */
+    bool accounting;                    /* ... is on */
     size_t allocated[ALLOC_KINDS];
     struct {
         uint64_t collections, words_reclaimed;

@@ -1,0 +1,92 @@
+%% Microstates and the time a scheduler is busy; multi-scheduling that is blocked.
+-module(accounting).
+-export([main/0]).
+-include("test.hrl").
+
+main() ->
+    microstates(),
+    wall_time(),
+    blocked().
+
+counters() ->
+    lists:foldl(fun(#{counters := C, id := I, type := T}, Sum) ->
+                        true = is_integer(I) andalso is_atom(T),
+                        maps:fold(fun(K, V, S) -> S#{K => V + maps:get(K, S, 0)} end, Sum, C)
+                end, #{}, erlang:statistics(microstate_accounting)).
+
+microstates() ->
+    ?raises({error, badarg}, erlang:system_flag(microstate_accounting, on)),
+    ?is(false, erlang:system_flag(microstate_accounting, true)),
+    ?is(true, erlang:system_flag(microstate_accounting, true)),
+    ?is([aux, check_io, emulator, gc, other, port, sleep], lists:sort(maps:keys(counters()))),
+    [begin garbage_collect(), work(1000), receive after 1 -> ok end end
+     || _ <- lists:seq(1, 100)],
+    A = counters(),
+    [?is({K, true}, {K, maps:get(K, A) > 0}) || K <- [emulator, gc, other, sleep]],
+    work(1000),
+    B = counters(),
+    ?is(true, maps:get(emulator, B) > maps:get(emulator, A)),
+    ?is(true, erlang:system_flag(microstate_accounting, false)),
+    C = counters(),
+    work(1000),
+    ?is(C, counters()),
+    ?is(false, erlang:system_flag(microstate_accounting, reset)),
+    ?is([0], lists:usort(maps:values(counters()))).
+
+work(0) -> ok;
+work(N) -> lists:seq(1, 100), work(N - 1).
+
+wall_time() ->
+    ?is(undefined, erlang:statistics(scheduler_wall_time)),
+    ?is(false, erlang:system_flag(scheduler_wall_time, true)),
+    busy(100),
+    {A1, T1} = wall(),
+    ?is(true, A1 =< T1),
+    receive after 200 -> ok end,
+    {A2, T2} = wall(),
+    ?is(true, A2 - A1 < T2 - T1),
+    ?is(true, erlang:system_flag(scheduler_wall_time, false)).
+
+%% Of all schedulers, the dirty ones left out.
+wall() ->
+    N = erlang:system_info(schedulers),
+    L = [{A, T} || {Id, A, T} <- erlang:statistics(scheduler_wall_time), Id =< N],
+    {lists:sum([A || {A, _} <- L]), lists:sum([T || {_, T} <- L])}.
+
+busy(Ms) ->
+    busy_until(erlang:monotonic_time(millisecond) + Ms).
+busy_until(T) ->
+    case erlang:monotonic_time(millisecond) < T of
+        true -> busy_until(T);
+        false -> ok
+    end.
+
+blocked() ->
+    ?is(enabled, erlang:system_info(multi_scheduling)),
+    ?raises({error, badarg}, erlang:system_flag(multi_scheduling, stop)),
+    ?is(enabled, erlang:system_flag(multi_scheduling, unblock)),
+    ?is(blocked_normal, erlang:system_flag(multi_scheduling, block_normal)),
+    ?is(blocked, erlang:system_flag(multi_scheduling, block)),
+    ?is(blocked, erlang:system_flag(multi_scheduling, block)),
+    ?is(blocked, erlang:system_flag(multi_scheduling, unblock_normal)),
+    ?is([0], lists:usort([A || {T, _, _, A} <- erlang:system_info(all_schedulers_state),
+                               T =/= normal])),
+    ?is(blocked, erlang:system_flag(multi_scheduling, unblock)),
+    ?is(enabled, erlang:system_flag(multi_scheduling, unblock)),
+    Self = self(),
+    {P, M} = spawn_monitor(fun() ->
+                                   Self ! erlang:system_flag(multi_scheduling, block_normal),
+                                   receive stop -> ok end
+                           end),
+    ?is(blocked_normal, receive X -> X end),
+    ?is(blocked_normal, erlang:system_info(multi_scheduling)),
+    P ! stop,
+    receive {'DOWN', M, process, P, _} -> ok end,
+    ?is(enabled, settled(blocked_normal)).
+
+%% It ends soon after the process.
+settled(Was) ->
+    case erlang:system_info(multi_scheduling) of
+        Was -> receive after 10 -> settled(Was) end;
+        Now -> Now
+    end.
