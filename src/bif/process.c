@@ -3,6 +3,7 @@
  * collection and code checks on request.
  */
 #include "bif/bif.h"
+#include "op/lastcalls.h"
 #include "vm/exc.h"
 #include "bif/build.h"
 #include "bif/info.h"
@@ -507,21 +508,13 @@ static term set_bit(struct proc *p, uint32_t bit, term value)
     return old;
 }
 
-/*
- * What process_flag/2 and /3 share: save_calls. The last calls are not kept
- * here (nothing runs through a function that could), so their number is only
- * remembered. THE_NON_VALUE: badarg.
- */
+/* What process_flag/2 and /3 share: save_calls. THE_NON_VALUE: badarg. */
 static term save_calls(struct proc *of, term flag, term value)
 {
-    term old;
-
     if (flag != am_save_calls || !term_is_small(value) || small_value(value) < 0 ||
         small_value(value) > 10000)
         return THE_NON_VALUE;
-    old = small_make(of->save_calls);
-    of->save_calls = (uint32_t)small_value(value);
-    return old;
+    return small_make((int64_t)last_calls_set(of, (size_t)small_value(value)));
 }
 
 /* Nodes come and go only in a distributed system; the count is OTP's answer. */

@@ -9,6 +9,7 @@
 #include "bif/build.h"
 #include "bif/info.h"
 #include "op/code.h"
+#include "op/lastcalls.h"
 #include "os/os.h"
 #include "vm/big.h"
 #include "vm/binary.h"
@@ -406,7 +407,7 @@ static term item(struct proc *p, struct proc *q, term name)
     case am_sequential_trace_token: return give(p, q, q->seq_token);
     case am_catchlevel: return small_make(q->catches);
     case am_backtrace: return procinfo_backtrace(p, q);
-    case am_last_calls: return q->save_calls ? TERM_NIL : am_false;
+    case am_last_calls: return last_calls_list(p, q);
     default: return THE_NON_VALUE;
     }
 }

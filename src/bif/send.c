@@ -6,6 +6,7 @@
  */
 #include "bif/bif.h"
 #include "io/port.h"
+#include "op/lastcalls.h"
 #include "vm/link.h"
 #include "vm/log.h"
 #include "vm/msg.h"
@@ -114,6 +115,7 @@ static enum sent send(struct proc *p, term to, term message)
 
 static term send_2(struct proc *p, const term *arg)
 {
+    last_calls_note(p, &last_send);
     if (send(p, arg[0], arg[1]) == SENT_BADARG)
         return bif_badarg(p);
     return p->flags & PF_KILLED ? bif_exiting(p) : arg[1];
@@ -121,6 +123,9 @@ static term send_2(struct proc *p, const term *arg)
 
 BIF_AS(erlang, bang, 2, "!")
 {
+    /* It is a call of send/2, says OTP. */
+    if (unlikely(p->last_calls != NULL))
+        last_calls_add(p, EXP("erlang", "send", 2));
     return send_2(p, arg);
 }
 

@@ -401,6 +401,7 @@ BIF(erts_internal, trace_pattern, 3)
             return bif_error_cause(p, am_badarg, am_match_spec);
     }
     result = pattern(p, arg[0], &t, arg[2]);
+    break_save_again();
     ms_put(t.ms);
     tracer_put(t.meta);
     return result;
@@ -499,7 +500,7 @@ static term info_function(struct proc *p, term of, term key)
     named = (struct export){.m = m, .f = f, .arity = (uint32_t)small_value(a)};
     e = export_find(m, f, named.arity);
     b = e ? break_find(e) : NULL;
-    if (b)
+    if (b && b->flags != BREAK_SAVE)
         value = function_info(p, b, key);
     else if ((e && callable(e)) || func_of(&named, &c))
         value = am_false;

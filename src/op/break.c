@@ -7,6 +7,7 @@
 #include "op/code.h"
 #include "op/codemem.h"
 #include "op/cold.h"
+#include "op/lastcalls.h"
 #include "op/native.h"
 #include "op/slow.h"
 #include "op/t0_run.h"
@@ -207,7 +208,8 @@ static void export_clear(struct breakpoint *b)
 bool break_place(struct breakpoint *b)
 {
     struct export *e = b->export;
-    bool entry = b->flags & BREAK_AT_ENTRY && b->func, global = b->flags & BREAK_GLOBAL;
+    bool entry = b->flags & BREAK_AT_ENTRY && b->func;
+    bool global = b->flags & BREAK_GLOBAL || (b->flags & BREAK_SAVE && !entry);
     /* A BIF that no code stands for. */
     bool at_export = global || (b->flags && !b->func && e->bif);
     bool ok = true;
@@ -235,6 +237,51 @@ bool break_place(struct breakpoint *b)
     if (!b->flags)
         break_free(b);
     return ok;
+}
+
+/* Does its export lead to it still? */
+static bool leads_here(const struct breakpoint *b)
+{
+    return b->at_export && b->export->addr == (code_native ? b->stub : b->words);
+}
+
+void break_save_again(void)
+{
+    struct export *e;
+
+    for (size_t i = 0; vm.breaks->saving && (e = export_next(&i));) {
+        struct breakpoint *b = break_find(e);
+
+        /* That of apply is known by its address. */
+        if ((b && b->flags & BREAK_AT_ENTRY) || (e->m == am_erlang && e->f == am_apply) ||
+            (b && leads_here(b)))
+            continue;
+        b = break_get(e, NULL, NULL);
+        if (b->at_export) {
+            native_stub_free(b->stub);
+            b->stub = NULL;
+            b->at_export = false;
+        }
+        b->flags |= BREAK_SAVE;
+        break_place(b);
+    }
+}
+
+void break_save(bool on)
+{
+    struct export *e;
+
+    vm.breaks->saving += on ? 1 : -1;
+    if (on && vm.breaks->saving == 1)
+        break_save_again();
+    for (size_t i = 0; !vm.breaks->saving && (e = export_next(&i));) {
+        struct breakpoint *b = break_find(e);
+
+        if (b && b->flags & BREAK_SAVE) {
+            b->flags &= ~(uint32_t)BREAK_SAVE;
+            break_place(b);
+        }
+    }
 }
 
 void break_forget(struct code *c)
@@ -544,6 +591,8 @@ static bool hit(struct sched *S, struct breakpoint *b)
     struct proc *p = S->p;
     uint32_t flags = b->flags;
 
+    if (flags & (BREAK_SAVE | BREAK_GLOBAL))
+        last_calls_note(p, b->export);
     if (!(p->trace & TF_CALL))
         flags &= ~(uint32_t)(BREAK_LOCAL | BREAK_GLOBAL | BREAK_TIMES);
     if (flags & (BREAK_LOCAL | BREAK_GLOBAL) && !call_trace(S, b, b->ms, NULL))

@@ -32,7 +32,8 @@ enum break_flag {
     BREAK_TIME = 32,
     BREAK_TIMES = 64,
     BREAK_DEBUG = 128,              /* error_handler:breakpoint/3 instead */
-    BREAK_AT_ENTRY = ~BREAK_GLOBAL,
+    BREAK_SAVE = 256,               /* as global, where no other is: lastcalls.h */
+    BREAK_AT_ENTRY = ~(BREAK_GLOBAL | BREAK_SAVE),
 };
 
 struct breakpoint {
@@ -58,6 +59,7 @@ struct breaks {
     struct breakpoint **bucket;
     size_t n, mask;
     size_t sealed;                  /* how many are in code that can't be written */
+    size_t saving;                  /* processes that save their last calls */
     bool frames;                    /* some stack may have frames of ours */
 };
 void break_init(void);
@@ -75,6 +77,11 @@ bool break_place(struct breakpoint *b);
 void break_forget(struct code *c);
 void break_lift(struct code *c, struct func *f);
 void break_settle(struct code *c, struct func *f);
+
+/* A process begins or ends to save its last calls. */
+void break_save(bool on);
+/* Exports lead elsewhere than they did: where they shall be saved they are again. */
+void break_save_again(void);
 
 /* For the instructions: where to go on; NULL: S->end says why not. */
 code_ptr break_hit(struct sched *S, struct breakpoint *b);

@@ -541,6 +541,7 @@ static void publish(struct code *c)
     }
     for (uint32_t i = 0; i < c->nfuns; i++)
         fun_lead_to(c->funs[i], c->fun_addrs[i]);
+    break_save_again();
 }
 
 /* Calls no longer arrive in c; who is in it stays there. */

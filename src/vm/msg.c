@@ -3,6 +3,7 @@
  */
 #include "vm/msg.h"
 
+#include "op/lastcalls.h"
 #include "os/os.h"
 #include "vm/atom.h"
 #include "vm/node.h"
@@ -314,6 +315,7 @@ void msg_remove(struct proc *p)
         seq_trace_received(p, m->token, m->value);
     vm_free(m);
     recv_timer_cancel(p);
+    last_calls_note(p, &last_receive);
 }
 
 /* No term but the message's own refers to its fragment: receive keeps none. */
@@ -401,4 +403,5 @@ void msg_timeout(struct proc *p)
     msg_rewind(p);
     if (unlikely(p->trace & TF_RECEIVE))
         trace_receive(p, am_clock_service, am_timeout);
+    last_calls_note(p, &last_timeout);
 }

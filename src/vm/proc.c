@@ -7,6 +7,7 @@
  * table doubles when it is half full.
  */
 #include "vm/atom.h"
+#include "op/lastcalls.h"
 #include "vm/btimer.h"
 #include "vm/dirty.h"
 #include "vm/gc.h"
@@ -441,6 +442,8 @@ bool proc_exit_continue(struct proc *p, int32_t *reds)
             if (p->name != THE_NON_VALUE)
                 name_unregister(p->name);
             table_remove(vm.procs, p);
+            if (p->last_calls)
+                last_calls_set(p, 0);
             if (p->on_exit)
                 p->on_exit(p);
             if (p->flags & PF_USING_PORTS)

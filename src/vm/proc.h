@@ -130,7 +130,8 @@ struct proc {
     void *ports;                    /* ports it owns: io/port.c */
     struct exit_work *exit_work;    /* progress of a resumable exit */
     uint32_t slot;                  /* index in the table */
-    uint32_t save_calls, monitor_nodes, bound;  /* process_flag/2's, only kept */
+    struct last_calls *last_calls;  /* op/lastcalls.h, or NULL */
+    uint32_t monitor_nodes, bound;  /* process_flag/2's, only kept */
     void (*on_exit)(struct proc *p);
     const struct export *current;   /* the BIF that gave up its slice, or NULL */
     struct stack *stack;            /* put aside in the middle of C: vm/slice.h */
