@@ -2,9 +2,9 @@
  * lists.c - the BIFs of lists, and of erlang those on lists: ++, --, length.
  *
  * Long lists are done in slices. Where what is left of the arguments is a call
- * of the same function (reverse, member, keyfind) the trap is just that. ++
- * and -- go on in functions of erts_internal; they check their lists before
- * the first trap, so that a failure always names the operator.
+ * of the same function (reverse) the trap is just that. ++ and -- go on in
+ * functions of erts_internal; they check their lists before the first trap, so
+ * that a failure always names the operator. Searches are put aside where they are.
  */
 #include "bif/bif.h"
 #include "vm/ops.h"
@@ -13,6 +13,8 @@
 #define CELLS_PER_RED 20        /* copied, to memory that was never touched */
 #define MEMBER_PER_RED 16       /* compared */
 #define KEYFIND_PER_RED 10
+#define PACE 1024               /* cells searched, until time is looked at */
+#define SEARCH_NS 4
 #define SUBTRACT_PER_RED 8      /* hashed and compared */
 
 /* n cells of list in front of acc, in reverse; *rest is what follows them. */
@@ -96,20 +98,38 @@ static term member_term(term key, term list, size_t *max, bool *found)
     return list;
 }
 
+static term member(term key, term list, size_t *max, bool *found)
+{
+    return term_is_imm(key) ? member_word(key, list, max, found)
+                            : member_term(key, list, max, found);
+}
+
+/* The rest of a list that is longer than a slice. */
+static __attribute__((noinline)) term member_long(struct proc *p, term key, term list,
+                                                  bool *found)
+{
+    SLICED(p, EXP("lists", "member", 2));
+
+    while (!*found && term_is_cons(list)) {
+        size_t left = PACE;
+
+        list = member(key, list, &left, found);
+        slice(PACE * SEARCH_NS);
+    }
+    return list;
+}
+
 BIF(lists, member, 2)
 {
     size_t budget = bif_budget(p, MEMBER_PER_RED), left = budget;
     bool found = false;
-    term rest = term_is_imm(arg[0]) ? member_word(arg[0], arg[1], &left, &found)
-                                    : member_term(arg[0], arg[1], &left, &found);
+    term rest = member(arg[0], arg[1], &left, &found);
 
     bif_spend(p, budget - left, MEMBER_PER_RED);
+    if (unlikely(!found && term_is_cons(rest)))
+        rest = member_long(p, arg[0], rest, &found);
     if (found)
         return am_true;
-    if (term_is_cons(rest)) {
-        arg[1] = rest;
-        return bif_yield(p);
-    }
     return term_is_nil(rest) ? am_false : bif_badarg(p);
 }
 
@@ -166,28 +186,40 @@ find_tuple(term key, size_t pos, term *list, size_t *max, bool imm)
     return found;
 }
 
-/*
- * The tuple, false, or THE_NON_VALUE: failed or to be called again.
- */
-static term keyfind(struct proc *p, term *arg)
+/* In the rest of a list that is longer than a slice. */
+static __attribute__((noinline)) term find_tuple_long(struct proc *p, term key, size_t pos,
+                                                      term *list)
+{
+    SLICED(p, EXP("lists", "keyfind", 3));
+
+    term t = THE_NON_VALUE;
+
+    while (t == THE_NON_VALUE && term_is_cons(*list)) {
+        size_t left = PACE;
+
+        t = find_tuple(key, pos, list, &left, term_is_imm(key));
+        slice(PACE * SEARCH_NS);
+    }
+    return t;
+}
+
+/* The tuple, false, or THE_NON_VALUE: failed. */
+static term keyfind(struct proc *p, const term *arg)
 {
     size_t budget = bif_budget(p, KEYFIND_PER_RED), left = budget, pos;
-    term list = arg[2], t;
+    term rest = arg[2], t;
 
     if (!term_is_small(arg[1]) || small_value(arg[1]) < 1)
         return bif_badarg(p);
     pos = (size_t)small_value(arg[1]);
-    t = term_is_imm(arg[0]) ? find_tuple(arg[0], pos, &arg[2], &left, true)
-                            : find_tuple(arg[0], pos, &arg[2], &left, false);
+    t = term_is_imm(arg[0]) ? find_tuple(arg[0], pos, &rest, &left, true)
+                            : find_tuple(arg[0], pos, &rest, &left, false);
     bif_spend(p, budget - left, KEYFIND_PER_RED);
+    if (unlikely(t == THE_NON_VALUE && term_is_cons(rest)))
+        t = find_tuple_long(p, arg[0], pos, &rest);
     if (t != THE_NON_VALUE)
         return t;
-    if (term_is_cons(arg[2]))
-        return bif_yield(p);
-    if (term_is_nil(arg[2]))
-        return am_false;
-    arg[2] = list;      /* for the stack trace */
-    return bif_badarg(p);
+    return term_is_nil(rest) ? am_false : bif_badarg(p);
 }
 
 BIF(lists, keyfind, 3)

@@ -186,19 +186,46 @@ static bool flow_again(struct loader *l, struct flow *f)
 
 /* ---- instructions ---- */
 
+static bool neighbours(struct arg a, struct arg b)
+{
+    return a.kind == b.kind && (a.value + 1 == b.value || b.value + 1 == a.value);
+}
+
+static bool is_place(struct arg a) { return a.kind == ARG_X || a.kind == ARG_Y; }
+
+/*
+ * Is the last of the n moves before l->ninstrs the second of two that OTP's loader
+ * makes one, from and to neighbours? It takes them in their order.
+ */
+static bool is_paired(const struct loader *l, uint32_t n)
+{
+    const struct ginstr *at = &l->instrs[l->ninstrs - n], *last = at + n - 1;
+
+    while (at < last) {
+        const struct arg *a = &l->args[at[0].first], *b = &l->args[at[1].first];
+        bool chain = a[1].kind == b[0].kind && a[1].value == b[0].value;
+
+        at += is_place(a[0]) && !chain && neighbours(a[0], b[0]) && neighbours(a[1], b[1])
+                  ? 2 : 1;
+    }
+    return at > last;
+}
+
 /*
  * OTP's loader drops the line of a last call of what is no BIF right behind a
  * move to x0; a case_clause after it is then of the line before.
  */
 static bool drops_line(const struct loader *l, const struct ginstr *in)
 {
-    const struct ginstr *before = l->ninstrs ? &l->instrs[l->ninstrs - 1] : NULL;
     const struct arg *a;
+    uint32_t moves = 0;
 
-    if (!before || before->op != G_move)
+    while (moves < l->ninstrs && l->instrs[l->ninstrs - 1 - moves].op == G_move)
+        moves++;
+    if (moves == 0)
         return false;
-    a = &l->args[before->first + 1];
-    if (a->kind != ARG_X || a->value != 0)
+    a = &l->args[l->instrs[l->ninstrs - 1].first + 1];
+    if (a->kind != ARG_X || a->value != 0 || is_paired(l, moves))
         return false;
     if (in->op == G_call_last || in->op == G_call_only)
         return true;

@@ -149,12 +149,13 @@ static bool increment(struct loader *l, term f, uint64_t live, const struct arg 
         return false;
     if (f == am_Minus)
         v = -v;
-    if (!small_fits(v) || !small_fits(-v))
-        return false;
-    emit_begin(l, v < 0 ? OP_decrement : OP_increment);
+    /* The least small has no small to take away instead. */
+    bool minus = v < 0 && small_fits(-v);
+
+    emit_begin(l, minus ? OP_decrement : OP_increment);
     emit_live(l, live);
     emit_place(l, reg);
-    emit_u(l, small_make(v < 0 ? -v : v));
+    emit_u(l, small_make(minus ? -v : v));
     emit_place(l, d);
     emit_end(l);
     return true;

@@ -54,6 +54,7 @@ again(F) ->
 
 minus(X) -> X - 7.
 plus(X) -> X + 7.
+plus_least(X) -> X + -16#800000000000000.
 
 main() ->
     ?is([body_fun, body_fun], mine(fun() -> body_fun(id(a), 1) end)),
@@ -90,14 +91,20 @@ main() ->
     ?matches([{erlang, '+', [a, 0], _} | _], try + a catch _:_:S -> S end),
     ?is([minus], mine(fun() -> minus(id(a)) end)),
     ?is([plus], mine(fun() -> plus(id(a)) end)),
+    ?is([plus_least], mine(fun() -> plus_least(id(a)) end)),
+    ?is(-16#800000000000001, plus_least(id(-1))),
+    ?is(0, plus_least(id(16#800000000000000))),
     %% OTP's preloaded modules have no line numbers.
     ?matches([{erlang, atom_to_binary, [1], [{error_info, _}]} | _],
              try atom_to_binary(id(1)) catch _:_:S -> S end),
     %% Arguments are told as they were given.
     ?matches([{lists, keyfind, [b, 1, [{a}, {c} | d]], _} | _],
              try lists:keyfind(b, 1, [{a}, {c} | id(d)]) catch _:_:S -> S end),
+    ?matches([{lists, member, [b, [a, c | d]], _} | _],
+             try lists:member(b, [a, c | id(d)]) catch _:_:S -> S end),
     full_heap(),
-    no_file().
+    no_file(),
+    last_call_lines().
 
 %% A map_get fails with a heap that is nearly full, for many sizes of what is left.
 full_heap() ->
@@ -122,3 +129,28 @@ no_file() ->
              try M:f(b) catch _:_:S -> S end),
     true = code:delete(M),
     code:purge(M).
+
+%% A last call has no line of its own behind a move, but has one behind two moves
+%% that OTP makes one: what fails after it is of that line.
+last_call_lines() ->
+    ?is(3, failing_line([{move, {y, 0}, {x, 1}}, {move, {y, 0}, {x, 0}}])),
+    ?is(4, failing_line([{move, {y, 0}, {x, 1}}, {move, {y, 1}, {x, 0}}])),
+    ?is(4, failing_line([{move, {y, 1}, {x, 1}}, {move, {y, 0}, {x, 0}}])),
+    ?is(3, failing_line([{move, {atom, a}, {x, 1}}, {move, {y, 1}, {x, 0}}])).
+
+failing_line(Moves) ->
+    M = exc_trace_lines,
+    Line = fun(N) -> {line, [{location, "lines.erl", N}]} end,
+    Code = [{label, 1}, Line(1), {func_info, {atom, M}, {atom, f}, 2}, {label, 2},
+            {allocate, 2, 2}, {move, {x, 1}, {y, 1}}, {move, {x, 0}, {y, 0}},
+            Line(3), {call_ext, 0, {extfunc, erlang, self, 0}},
+            {test, is_pid, {f, 3}, [{y, 0}]}]
+        ++ Moves ++
+           [Line(4), {call_ext_last, 2, {extfunc, lists, foo, 2}, 2},
+            {label, 3}, {badmatch, {y, 0}}],
+    {ok, M, Beam} = compile:forms({M, [{f, 2}], [], [{function, f, 2, 2, Code}], 4}, [from_asm]),
+    {module, M} = code:load_binary(M, "", Beam),
+    L = try M:f(a, b) catch error:{badmatch, a}:S -> [{M, f, 2, [_, {line, N}]} | _] = S, N end,
+    true = code:delete(M),
+    code:purge(M),
+    L.
