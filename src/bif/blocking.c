@@ -1,8 +1,9 @@
 /*
  * blocking.c - multi-scheduling, blocked by processes that want to run alone.
  *
- * One scheduler is what blocking leaves, so nobody is stopped: who asked is
- * kept, as it is told to all and ends with the process.
+ * One scheduler is what blocking leaves, so nobody is stopped; only dirty work
+ * is then done with nobody beside it (bif/dirty.c). Who asked is kept, as it is
+ * told to all and ends with the process.
  */
 #include "bif/blocking.h"
 

@@ -5,6 +5,7 @@
  * keep a dirty one busy runs dirty (vm/dirty.h).
  */
 #include "bif/bif.h"
+#include "bif/blocking.h"
 #include "bif/build.h"
 #include "vm/big.h"
 #include "vm/dirty.h"
@@ -36,6 +37,16 @@ static term copies(struct proc *p, term t)
     return list;
 }
 
+/* p is in its place: has it been busy for so long? */
+static bool passed(struct proc *p, uint64_t ms)
+{
+    if (dirty_passed(p, ms))
+        return true;
+    if (blocking_state() == am_blocked)
+        dirty_alone(p);
+    return false;
+}
+
 /* An order that waits is run again, as another one. */
 static term dirty(struct proc *p, term kind, term *order, term how)
 {
@@ -60,7 +71,7 @@ static term dirty(struct proc *p, term kind, term *order, term how)
             return bif_badarg(p);
         if (!dirty_enter(p, place))
             return bif_yield(p);
-        return dirty_passed(p, n) ? am_ok : bif_wait(p);
+        return passed(p, n) ? am_ok : bif_wait(p);
     case am_reschedule:
         return term_to_uint64(how, &n) && n % 2 == 0 ? am_ok : bif_badarg(p);
     case am_ready_wait6_done:
@@ -72,7 +83,7 @@ static term dirty(struct proc *p, term kind, term *order, term how)
     case am_done:
         if (!dirty_enter(p, place))
             return bif_yield(p);
-        if (!dirty_passed(p, READY_WAIT_MS))
+        if (!passed(p, READY_WAIT_MS))
             return bif_wait(p);
         tell(p, how, am_done);
         return am_ok;

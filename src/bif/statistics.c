@@ -67,7 +67,19 @@ static term queue_list(struct proc *p, size_t more, int dirty)
     return build_cons(p, small_make((int64_t)(queued(0) + more)), list);
 }
 
-/* [{SchedulerId, ActiveTime, TotalTime}], dirty ones after ours: they are never active. */
+/* The dirty schedulers of a kind, n with ids from `first`, before what list has. */
+static term dirty_times(struct proc *p, enum dirty_kind kind, unsigned n, unsigned first,
+                        term total, term list)
+{
+    for (unsigned i = n; i-- > 0;)
+        list = build_cons(p,
+                          build_tuple3(p, small_make(first + i),
+                                       uint64_make(p, dirty_busy_ns(kind, i)), total),
+                          list);
+    return list;
+}
+
+/* [{SchedulerId, ActiveTime, TotalTime}], dirty ones after ours. */
 static term wall_times(struct proc *p, bool all)
 {
     uint64_t active, total;
@@ -78,8 +90,9 @@ static term wall_times(struct proc *p, bool all)
     total = os_mono_ns() - vm.info->wall_time_mono_ns;
     active = total - vm.sched->slept_ns;
     t = uint64_make(p, total);
-    for (int64_t id = 1 + DIRTY_CPU_PLACES + (all ? DIRTY_IO_PLACES : 0); id > 1; id--)
-        list = build_cons(p, build_tuple3(p, small_make(id), small_make(0), t), list);
+    if (all)
+        list = dirty_times(p, DIRTY_IO, DIRTY_IO_PLACES, 2 + DIRTY_CPU_PLACES, t, list);
+    list = dirty_times(p, DIRTY_CPU, DIRTY_CPU_PLACES, 2, t, list);
     return build_cons(p, build_tuple3(p, small_make(1), uint64_make(p, active), t), list);
 }
 
@@ -174,6 +187,7 @@ BIF(erts_internal, scheduler_wall_time, 1)
     vm.info->wall_time = arg[0] == am_true;
     if (vm.info->wall_time && !old) {
         vm.sched->slept_ns = 0;
+        dirty_reset();
         vm.info->wall_time_mono_ns = os_mono_ns();
     }
     return bool_make(old);

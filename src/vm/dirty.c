@@ -14,34 +14,60 @@
 struct dirty_job {
     struct timer timer;
     struct proc *p;
-    bool has_place, began, over;
+    struct dirty_place *place;  /* p's, or NULL */
+    bool began, over;
     bool dead;                  /* p is gone but for its heap */
+};
+
+struct dirty_place {
+    bool taken;
+    uint64_t since_ns;          /* busy since; 0: it is not */
+    uint64_t busy_ns;           /* ... before that, since dirty_reset() */
 };
 
 void dirty_init(struct sched *s)
 {
     s->dirty[DIRTY_CPU].places = DIRTY_CPU_PLACES;
     s->dirty[DIRTY_IO].places = DIRTY_IO_PLACES;
-    for (int kind = 0; kind < DIRTY_KINDS; kind++)
+    for (int kind = 0; kind < DIRTY_KINDS; kind++) {
+        struct dirty_places *d = &s->dirty[kind];
+
+        d->place = vm_zalloc(ALLOC_SYSTEM, d->places * sizeof *d->place);
         for (int i = 0; i < PRIOS; i++)
-            s->dirty[kind].runq[i].last = &s->dirty[kind].runq[i].first;
+            d->runq[i].last = &d->runq[i].first;
+    }
+}
+
+/* A place of d, if there is a free one. */
+static struct dirty_place *take_place(struct dirty_places *d)
+{
+    for (unsigned i = 0; i < d->places; i++) {
+        if (!d->place[i].taken) {
+            d->place[i].taken = true;
+            return &d->place[i];
+        }
+    }
+    return NULL;
 }
 
 /* Give free places to those who wait for one, in the order of a run queue. */
 static void place_next(enum dirty_kind kind)
 {
     struct dirty_places *d = &vm.sched->dirty[kind];
+    struct dirty_place *place = take_place(d);
     struct proc *p;
 
-    while (d->places > 0 && (p = sched_next(d->runq))) {
+    while (place && (p = sched_next(d->runq))) {
         p->dirty_waits = false;
         /* Who is suspended asks again when it is resumed. */
         if (!(p->flags & PF_SUSPENDED)) {
-            p->dirty->has_place = true;
-            d->places--;
+            p->dirty->place = place;
+            place = take_place(d);
         }
         sched_enqueue(p);
     }
+    if (place)
+        place->taken = false;
 }
 
 static void job_free(struct proc *p)
@@ -52,9 +78,14 @@ static void job_free(struct proc *p)
 
 static void leave(struct dirty_job *j)
 {
-    j->has_place = false;
+    if (j->place->since_ns)
+        j->place->busy_ns += os_mono_ns() - j->place->since_ns;
+    j->place->since_ns = 0;
+    j->place->taken = false;
+    j->place = NULL;
     j->over = true;
-    vm.sched->dirty[j->p->dirty_kind].places++;
+    if (vm.sched->alone == j)
+        vm.sched->alone = NULL;
     place_next(j->p->dirty_kind);
 }
 
@@ -84,15 +115,12 @@ bool dirty_enter(struct proc *p, enum dirty_kind kind)
         j->p = p;
         p->dirty_kind = kind;
     }
-    if (j->has_place || j->over)
+    if (j->place || j->over)
         return true;
-    if (d->places == 0) {
+    j->place = take_place(d);
+    if (!j->place)
         p->dirty_waits = true;
-        return false;
-    }
-    d->places--;
-    j->has_place = true;
-    return true;
+    return j->place;
 }
 
 bool dirty_passed(struct proc *p, uint64_t ms)
@@ -105,15 +133,46 @@ bool dirty_passed(struct proc *p, uint64_t ms)
         job_free(p);
         return true;
     }
-    if (!j->began && ms != DIRTY_FOR_EVER)
-        timer_start(&j->timer, os_mono_ns() + ms * NS_PER_MS);
+    if (j->began)
+        return false;
     j->began = true;
+    j->place->since_ns = os_mono_ns();
+    if (ms != DIRTY_FOR_EVER)
+        timer_start(&j->timer, j->place->since_ns + ms * NS_PER_MS);
     return false;
+}
+
+void dirty_alone(struct proc *p)
+{
+    struct dirty_job *j = p->dirty;
+
+    if (j->timer.prev)
+        vm.sched->alone = j;
+}
+
+uint64_t dirty_busy_ns(enum dirty_kind kind, unsigned i)
+{
+    const struct dirty_place *place = &vm.sched->dirty[kind].place[i];
+
+    return place->busy_ns + (place->since_ns ? os_mono_ns() - place->since_ns : 0);
+}
+
+void dirty_reset(void)
+{
+    for (int kind = 0; kind < DIRTY_KINDS; kind++) {
+        const struct dirty_places *d = &vm.sched->dirty[kind];
+
+        for (unsigned i = 0; i < d->places; i++) {
+            d->place[i].busy_ns = 0;
+            if (d->place[i].since_ns)
+                d->place[i].since_ns = os_mono_ns();
+        }
+    }
 }
 
 bool dirty_runs(const struct proc *p)
 {
-    return p->dirty && p->dirty->has_place;
+    return p->dirty && p->dirty->place;
 }
 
 void dirty_withdraw(struct proc *p)
@@ -128,7 +187,7 @@ bool dirty_lingers(struct proc *p)
 
     if (!j)
         return false;
-    if (!j->has_place) {
+    if (!j->place) {
         job_free(p);
         return false;
     }

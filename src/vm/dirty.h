@@ -29,6 +29,11 @@ bool dirty_enter(struct proc *p, enum dirty_kind kind);
  * was, and its place is free; false: it waits, and the BIF is called again.
  */
 bool dirty_passed(struct proc *p, uint64_t ms);
+/*
+ * p is busy, and nobody is to run beside it (OTP: multi-scheduling is blocked):
+ * the scheduler waits until p's time is up. For ever it does not.
+ */
+void dirty_alone(struct proc *p);
 
 /* p is in its place. */
 bool dirty_runs(const struct proc *p);
@@ -39,6 +44,10 @@ void dirty_withdraw(struct proc *p);
  * that is free.
  */
 bool dirty_lingers(struct proc *p);
+
+/* How long the i-th place (from 0) was busy since the last dirty_reset(), or ever. */
+uint64_t dirty_busy_ns(enum dirty_kind kind, unsigned i);
+void dirty_reset(void);
 
 void dirty_init(struct sched *s);
 

@@ -413,7 +413,7 @@ void sched_loop(struct sched *s)
                 deliver();
             }
         }
-        p = sched_next(s->runq);
+        p = unlikely(s->alone != NULL) ? NULL : sched_next(s->runq);
         if (p) {
             msacc_enter(MSACC_EMULATOR);
             s->reds += run(s, p);

@@ -63,9 +63,11 @@ struct sched {
         size_t length;
     } runq[PRIOS];
     struct dirty_places {           /* dirty.h */
-        unsigned places;            /* free ones */
+        unsigned places;
+        struct dirty_place *place;
         struct runq runq[PRIOS];    /* who waits for one */
     } dirty[DIRTY_KINDS];
+    struct dirty_job *alone;    /* nobody runs while this lasts; or NULL */
     bool halt;                  /* leave sched_run() */
     bool pause;                 /* the same, to be called again */
     int halt_status;

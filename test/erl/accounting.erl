@@ -6,6 +6,8 @@
 main() ->
     microstates(),
     wall_time(),
+    dirty_wall_time(),
+    alone(),
     blocked().
 
 counters() ->
@@ -52,6 +54,60 @@ wall() ->
     N = erlang:system_info(schedulers),
     L = [{A, T} || {Id, A, T} <- erlang:statistics(scheduler_wall_time), Id =< N],
     {lists:sum([A || {A, _} <- L]), lists:sum([T || {_, T} <- L])}.
+
+%% Dirty schedulers are busy beside the others, and beside each other.
+dirty_wall_time() ->
+    ?is(undefined, erlang:statistics(scheduler_wall_time_all)),
+    ?is(false, erlang:system_flag(scheduler_wall_time, true)),
+    N = erlang:system_info(schedulers),
+    Cpu = erlang:system_info(dirty_cpu_schedulers),
+    All = N + Cpu + erlang:system_info(dirty_io_schedulers),
+    ?is(lists:seq(1, All), ids(scheduler_wall_time_all)),
+    ?is(lists:seq(1, N + Cpu), ids(scheduler_wall_time)),
+    Before = active(1, All),
+    Waits = [spawn_monitor(erts_debug, F, [wait, 300]) || F <- [dirty_cpu, dirty_io, dirty_io]],
+    receive after 150 -> ok end,
+    %% What goes on is counted too.
+    ?is(true, active(N + 1, All) > 0),
+    [receive {'DOWN', M, process, P, R} -> ?is(normal, R) end || {P, M} <- Waits],
+    After = active(1, All),
+    %% More than all that time for one.
+    ?is(true, After - Before > ns(600)),
+    ?is(true, active(N + 1, N + Cpu) >= ns(299)),
+    ?is(true, active(N + Cpu + 1, All) >= ns(598)),
+    ?is(true, erlang:system_flag(scheduler_wall_time, false)).
+
+ids(Key) ->
+    lists:sort([Id || {Id, _, _} <- erlang:statistics(Key)]).
+
+active(From, To) ->
+    lists:sum([A || {Id, A, _} <- erlang:statistics(scheduler_wall_time_all),
+                    Id >= From, Id =< To]).
+
+ns(Ms) ->
+    erlang:convert_time_unit(Ms, millisecond, native).
+
+%% With multi-scheduling blocked, one at a time.
+alone() ->
+    ?is(false, erlang:system_flag(scheduler_wall_time, true)),
+    ?is(blocked, erlang:system_flag(multi_scheduling, block)),
+    Ps = [spawn_monitor(fun() -> hog(F, 10) end) || F <- [dirty_cpu, dirty_io, dirty_io]],
+    {A1, T1} = total(),
+    [receive {'DOWN', M, process, P, R} -> ?is(normal, R) end || {P, M} <- Ps],
+    {A2, T2} = total(),
+    ?is(true, A2 - A1 =< (T2 - T1) * 11 div 10),
+    ?is(enabled, erlang:system_flag(multi_scheduling, unblock)),
+    ?is(true, erlang:system_flag(scheduler_wall_time, false)).
+
+total() ->
+    L = erlang:statistics(scheduler_wall_time_all),
+    {lists:sum([A || {_, A, _} <- L]), lists:max([T || {_, _, T} <- L])}.
+
+hog(_, 0) -> ok;
+hog(F, N) ->
+    busy(5),
+    erts_debug:F(wait, 10),
+    hog(F, N - 1).
 
 busy(Ms) ->
     busy_until(erlang:monotonic_time(millisecond) + Ms).
