@@ -42,6 +42,8 @@
 #define GUARD_AS(m, c, a, name) BIF_DEF(bif_##m##_##c##_##a, const term)
 #define NIF(m, f, a) BIF_DEF(bif_##m##_##f##_##a, term)
 
+/* Bytes of C stack that the compiler of re may take; they have all been used once. */
+size_t re_stack_check(void);
 size_t persistent_term_buckets(void);   /* of its hash table */
 struct literal_area;
 void persistent_term_visit(void (*see)(void *ctx, const struct literal_area *a), void *ctx);

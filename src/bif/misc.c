@@ -347,6 +347,8 @@ BIF(erts_debug, get_internal_state, 1)
         return processes_info(p);
     case am_reds_left:
         return small_make(p->reds_left);
+    case am_stack_check:
+        return small_make((int64_t)re_stack_check());
     case am_memory:
         return bif_trap(p, EXP("erlang", "memory", 0), NULL, 0);
     case am_check_io_debug:

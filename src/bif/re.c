@@ -74,6 +74,26 @@ static int stack_guard(void)
     return compile_stack - here > COMPILE_STACK_BYTES;
 }
 
+/* Down the C stack, in frames like those of PCRE's compiler, until it is told to stop. */
+static __attribute__((noinline)) size_t go_down(void)
+{
+    volatile uint8_t frame[256];
+    size_t bytes;
+
+    frame[0] = 0;
+    if (stack_guard())
+        return compile_stack - (uintptr_t)__builtin_frame_address(0);
+    bytes = go_down();
+    frame[0] = 1;               /* or it would be no call */
+    return bytes;
+}
+
+size_t re_stack_check(void)
+{
+    compile_stack = (uintptr_t)__builtin_frame_address(0);
+    return go_down();
+}
+
 /* PCRE keeps these in variables of its own. */
 static void use_pcre(void)
 {

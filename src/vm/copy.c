@@ -36,6 +36,17 @@ static inline size_t object_words(const term *obj)
 }
 
 /*
+ * On OTP a copy of whole bytes is no part of another binary; of others all the
+ * bytes that they touch are copied, as they lie.
+ */
+static size_t subbin_otp_words(const struct subbin_words *s, bool flat)
+{
+    size_t bits = (s->size & 7) + (s->offset & 7), bytes = s->size / 8 + (bits + 7) / 8;
+
+    return (flat ? HEAPBIN_WORDS(bytes) : 0) + (bits > 0 ? 5 : 0);
+}
+
+/*
  * What erts_debug:flat_size/1 says: OTP's layout, where it is not ours. A
  * hashed map has no word for the root apart from its first node there, and
  * keeps a node's bitmap in the header.
@@ -59,14 +70,15 @@ static inline size_t object_otp_words(const term *obj)
         return n - 1;
     case BOX_REFCBIN:
         return 6;
-    case BOX_SUBBIN: {
-        const struct subbin_words *s = (const struct subbin_words *)obj;
-
-        return subbin_is_flat(obj) ? subbin_flat_words(s) : 5;
-    }
+    case BOX_SUBBIN:
+        return subbin_otp_words((const struct subbin_words *)obj, subbin_is_flat(obj));
     case BOX_EXTPID:
     case BOX_EXTPORT:
         return 4;
+    case BOX_EXTREF:            /* the count shares a word with the first number */
+        return 4 + ((const struct ext_words *)obj)->data[0] / 2;
+    case BOX_MAGIC:
+        return REF_WORDS;       /* the resource is found by its numbers */
     default:
         return n;
     }

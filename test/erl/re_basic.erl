@@ -12,6 +12,7 @@ main() ->
     global(),
     limits(),
     long(),
+    stack(),
     errors().
 
 compile() ->
@@ -153,3 +154,12 @@ errors() ->
     ?raises({error, badarg}, re:run("abc", {re_pattern, a, 0, 0, <<>>}, [])),
     {ok, P} = re:compile("a"),
     ?raises({error, badarg}, re:run("a", P, [caseless])).
+
+%% The compiler stops before the C stack ends, which is as deep as it says.
+stack() ->
+    Before = erts_debug:set_internal_state(available_internal_state, true),
+    Size = erts_debug:get_internal_state(stack_check),
+    ?is(true, is_integer(Size) andalso Size > 10000),
+    erts_debug:set_internal_state(available_internal_state, Before),
+    Deep = fun(N) -> [lists:duplicate(N, $(), $a, lists:duplicate(N, $))] end,
+    ?matches({error, {_, _}}, re:compile(Deep(Size))).

@@ -105,7 +105,26 @@ sizes() ->
     Large = maps:from_list([{I, I} || I <- lists:seq(1, 300)]),
     ?is(true, erts_debug:size(Large) > 600),
     ?is(true, erts_debug:size({Large, Large#{a => b}}) < 2 * erts_debug:size(Large)),
-    ?is(true, erts_debug:same(X, X)).
+    ?is(true, erts_debug:same(X, X)),
+    %% References, those that hold something among them, and another node's.
+    ?is(3, erts_debug:flat_size(make_ref())),
+    ?is(3, erts_debug:flat_size(atomics:new(1, []))),
+    ?is(5, erts_debug:size([atomics:new(1, [])])),
+    ?is([4, 5, 5, 6, 6], [erts_debug:flat_size(other_ref(N)) || N <- lists:seq(1, 5)]),
+    %% Parts of binaries: on the heap, and off it.
+    On = list_to_binary(lists:seq(1, 20)),
+    Off = binary:copy(On, 20),
+    ?is([3, 3, 8, 9], parts(On, [{0, 64}, {3, 64}, {8, 61}, {7, 63}])),
+    ?is([6, 11, 11], parts(Off, [{8, 800}, {3, 800}, {8, 801}])),
+    ?is(8, erts_debug:flat_size(id(<<5:7>>))),
+    ?is(11, erts_debug:flat_size(id(<<0:(8 * 80 + 1)>>))).
+
+parts(B, Of) ->
+    [begin <<_:Skip, P:Size/bitstring, _/bitstring>> = B, erts_debug:flat_size(P) end
+     || {Skip, Size} <- Of].
+
+other_ref(N) ->
+    binary_to_term(<<131, 90, N:16, 100, 5:16, "x@y.z", 77:32, 0:14, 1:18, 0:((N - 1) * 32)>>).
 
 %% As deep as the heap allows: no stack of ours is in the way.
 deep() ->
