@@ -25,7 +25,7 @@ static bool encode(struct ext_buf *b, term t, unsigned flags)
 {
     ext_buf_init(b);
     b->data[b->n++] = EXT_VERSION;
-    return ext_encode(b, t, flags);
+    return ext_encode(b, t, flags | EXT_ABANDON);
 }
 
 /* A binary of what is in the buffer, which is done with. */

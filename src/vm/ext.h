@@ -38,6 +38,7 @@ enum {
     EXT_DETERMINISTIC = 4,  /* large maps in key order */
     EXT_OTP_SIZE = 8,       /* what erlang:external_size/1 says: for a fun some
                                bytes more than are needed */
+    EXT_ABANDON = 16,       /* false as soon as slice_killed() */
 };
 #define EXT_VERSION 131
 
@@ -55,7 +56,7 @@ struct ext_buf {
 };
 void ext_buf_init(struct ext_buf *b);
 void ext_buf_fini(struct ext_buf *b);
-/* Append a term; false: no memory, and n is as before. */
+/* Append a term; false: no memory, or abandoned; n is as before. */
 bool ext_encode(struct ext_buf *b, term t, unsigned flags);
 /* All of it in a refbin of that size, which the caller owns; NULL: no memory. */
 struct refbin *ext_buf_refbin(struct ext_buf *b);

@@ -18,6 +18,7 @@
 #include "vm/module.h"
 #include "vm/node.h"
 #include "vm/ops.h"
+#include "vm/pair_sort.h"
 #include "vm/slice.h"
 #include "vm/wstack.h"
 
@@ -30,12 +31,6 @@
 /* Steps of a loop until time is looked at. */
 #define PACE 1024
 #define LARGE_BYTES ((size_t)128 << 10)
-
-/* Of pairs of a value and a key: the last key first. */
-static int pair_compare(const void *a, const void *b)
-{
-    return term_compare_exact(((const term *)b)[1], ((const term *)a)[1]);
-}
 
 /*
  * Frames: three words, the last n << FRAME_BITS | kind.
@@ -244,9 +239,9 @@ static size_t pid_size(term t, unsigned flags)
 
 /*
  * What a hashed map holds, onto the stack: in the map's order, or in that of
- * the keys.
+ * the keys. False: no memory to sort them, or abandoned.
  */
-static void push_hashed(struct wstack *s, term map, unsigned flags)
+static bool push_hashed(struct wstack *s, term map, unsigned flags)
 {
     size_t n = map_size(map), at;
     struct map_iter it;
@@ -261,13 +256,14 @@ static void push_hashed(struct wstack *s, term map, unsigned flags)
         s->base[--at] = value;
         slice(20);
     }
-    if (flags & EXT_DETERMINISTIC)
-        qsort(&s->base[at], n, 2 * sizeof(term), pair_compare);
+    if (flags & EXT_DETERMINISTIC && !pair_sort(&s->base[at], n, flags & EXT_ABANDON))
+        return false;
     frame_push(s, NULL, NULL, 2 * n, STACKED);
+    return true;
 }
 
-/* Push what a tuple, map or fun holds, so that it pops in order. */
-static void push_parts(struct wstack *s, term t, unsigned flags)
+/* Push what a tuple, map or fun holds, so that it pops in order. False: as above. */
+static bool push_parts(struct wstack *s, term t, unsigned flags)
 {
     const term *obj = boxed_ptr(t);
     size_t n = header_words(*obj);
@@ -287,8 +283,9 @@ static void push_parts(struct wstack *s, term t, unsigned flags)
             frame_push(s, fun_ptr(t)->env, NULL, n, ARRAY);
         break;
     default:
-        push_hashed(s, t, flags);
+        return push_hashed(s, t, flags);
     }
+    return true;
 }
 
 /*
@@ -576,8 +573,7 @@ static uint8_t *put_fun(struct ext_buf *b, uint8_t *p, term t, struct wstack *s,
     p = put_small(p, e->index);
     p = put_small(p, e->old_uniq);
     p = put_pid(p, f->creator, flags);
-    push_parts(s, t, flags);
-    return p;
+    return push_parts(s, t, flags) ? p : NULL;
 }
 
 static uint8_t *put_float(uint8_t *p, double d, unsigned flags)
@@ -685,7 +681,8 @@ static uint8_t *put_boxed(struct ext_buf *b, uint8_t *p, term t,
 
     switch (header_type(header)) {
     case BOX_TUPLE:
-        push_parts(s, t, flags);
+        if (!push_parts(s, t, flags))
+            return NULL;
         if (n < 256) {
             *p++ = SMALL_TUPLE_EXT;
             *p++ = (uint8_t)n;
@@ -695,7 +692,8 @@ static uint8_t *put_boxed(struct ext_buf *b, uint8_t *p, term t,
         return put_u32(p, (uint32_t)n);
     case BOX_MAP:
     case BOX_HASHMAP:
-        push_parts(s, t, flags);
+        if (!push_parts(s, t, flags))
+            return NULL;
         *p++ = MAP_EXT;
         return put_u32(p, (uint32_t)map_size(t));
     case BOX_FLOAT:
@@ -729,8 +727,13 @@ bool ext_encode(struct ext_buf *b, term t, unsigned flags)
 
     wstack_init(&s);
     do {
-        if (unlikely(++steps % PACE == 0))
+        if (unlikely(++steps % PACE == 0)) {
             slice(PACE * 20);
+            if (flags & EXT_ABANDON && slice_killed()) {
+                p = NULL;
+                break;
+            }
+        }
         p = room(b, p, ROOM_FIXED);
         if (unlikely(!p))
             break;

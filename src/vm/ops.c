@@ -402,6 +402,11 @@ static inline enum rank rank_of(term t)
     }
 }
 
+unsigned term_rank(term t)
+{
+    return rank_of(t);
+}
+
 /* Operations on the stack; their operands lie below. */
 enum op { OP_PAIR, OP_ARRAY, OP_INEXACT, OP_MAP };
 

@@ -17,6 +17,8 @@ static inline bool term_eq(term a, term b)  /* =:= */
 int term_compare(term a, term b);
 /* As map keys and ordered key tables compare: 1 < 1.0. */
 int term_compare_exact(term a, term b);
+/* Where the type stands in that order: numbers 0, bitstrings 10. */
+unsigned term_rank(term t);
 
 uint32_t term_phash2(term t);               /* erlang:phash2/1, 27 bits fold: full 32 */
 uint32_t term_phash(term t);                /* erlang:phash/2 */

@@ -74,6 +74,17 @@ static inline void slice_end(struct slice_scope *scope)
     __attribute__((cleanup(slice_end))) struct slice_scope slice_scope_ =      \
         slice_begin(p, as)
 
+/*
+ * Has p been killed while it was put aside? Long work may end early then, with
+ * an error that nobody will see, but not without giving back what it holds.
+ */
+static inline bool slice_killed(void)
+{
+    const struct proc *p = vm.sched->sliced;
+
+    return p && p->flags & PF_KILLED;
+}
+
 void slice_over(void);
 static inline void slice(size_t ns)
 {

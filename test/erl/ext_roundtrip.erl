@@ -6,6 +6,7 @@
 main() ->
     bytes(),
     options(),
+    key_order(),
     roundtrip(),
     funs(),
     identifiers(),
@@ -70,6 +71,31 @@ options() ->
             binary_to_term(<<131, 119, 24, "no_such_atom_for_a_test_">>, [safe])),
     ?raises({error, badarg}, binary_to_term(<<131, 97, 1>>, [foo])),
     ?raises({error, badarg}, binary_to_term(<<131, 97, 1>>, [safe | x])).
+
+%% Keys of all types and many of each, some alike for long.
+key_order() ->
+    Ns = lists:seq(1, 600, 7),
+    Alike = binary:copy(<<"all begin with this">>, 30),
+    Bytes = [<<Alike/binary, (N * N):24>> || N <- Ns],
+    Lengths = [binary:part(Alike, 0, N) || N <- lists:seq(1, 200)],
+    Bits = [<<N:127>> || N <- Ns] ++ [<<N:61, 1:N>> || N <- Ns],
+    <<_:3, Shifted/bits>> = <<0:3, Alike/binary, 1:1>>,
+    Integers = [S * ((1 bsl B) + D) || B <- [0, 8, 58, 59, 60, 63, 64, 90], D <- [-2, 0, 1], S <- [1, -1]],
+    Floats = [S * math:pow(2, E) || E <- [-1000, -3, 0, 1, 58, 60, 900], S <- [1, -1]] ++ [0.0],
+    Others = [a, b, '', list_to_atom("\x{101}"), make_ref(), make_ref(), self(), fun lists:map/2,
+              [], [1], [1, 2], {}, {1}, {2}, {1, 1}, #{}, #{1 => 1}, #{1 => 2}, #{1 => 1, 2 => 2},
+              maps:from_keys(Ns, x), maps:from_keys([0 | Ns], x)],
+    [begin
+         M = maps:from_keys(Keys, v),
+         Bin = term_to_binary(M, [deterministic]),
+         <<131, 116, N:32, Pairs/bytes>> = Bin,
+         Got = binary_to_term(<<131, 108, (2 * N):32, Pairs/bytes, 106>>),
+         ?is(lists:sort(fun(A, B) -> erts_internal:cmp_term(A, B) =< 0 end, maps:keys(M)),
+             [K || K <- Got, K =/= v]),
+         ?is(M, binary_to_term(Bin))
+     end || Keys <- [Bytes, Lengths, Bits, Bytes ++ Bits, [Shifted | Bytes], Integers,
+                     Integers ++ Floats,
+                     Bytes ++ Lengths ++ Bits ++ Integers ++ Floats ++ Others]].
 
 roundtrip() ->
     Ts = [0, 1, -1, 1 bsl 31, -(1 bsl 31), 1 bsl 59, -(1 bsl 59), (1 bsl 59) - 1,

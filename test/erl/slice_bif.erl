@@ -120,6 +120,8 @@ operations() ->
      {hash, Bin, fun(B) -> {erlang:phash2(B), erlang:md5(B), erlang:crc32(B), erlang:adler32(B)} end},
      {encode, Pairs, fun term_to_binary/1},
      {encode_map, Map, fun(M) -> lists:sort(maps:to_list(binary_to_term(term_to_binary(M)))) end},
+     {encode_sorted, fun() -> maps:from_list([{{A}, B} || {A, B} <- pairs()]) end,
+      fun(M) -> term_to_binary(M, [deterministic]) end},
      {encode_zip, Pairs, fun(L) -> binary_to_term(term_to_binary(L, [compressed])) end},
      {encode_size, Pairs, fun erlang:external_size/1},
      {decode, fun() -> term_to_binary(pairs()) end, fun binary_to_term/1},
