@@ -23,6 +23,7 @@
 #include "vm/print.h"
 #include "vm/slice.h"
 #include "vm/unicode.h"
+#include "vm/unique.h"
 
 /* Display */
 
@@ -297,6 +298,25 @@ static term gc_state(struct proc *p, bool on)
     return bool_make(was_on);
 }
 
+/* The count-th integer that a thread makes. */
+static term make_unique(struct proc *p, term thread, term count)
+{
+    uint64_t i, n;
+    __int128 v;
+    term *hp, t;
+
+    if (!term_to_uint64(thread, &i) || !term_to_uint64(count, &n) ||
+        i >> UNIQUE_THREAD_BITS)
+        return bif_badarg(p);
+    v = unique_of((unsigned)i, n, false);
+    if (v == (int64_t)v)
+        return int64_make(p, (int64_t)v);
+    hp = heap_alloc(p, big_bytes_words(sizeof v));
+    t = big_put_bytes(&hp, (const uint8_t *)&v, sizeof v, false);
+    heap_trim(p, hp);
+    return t;
+}
+
 /*
  * OTP's tests look into the VM and push it about with these two. What has a
  * meaning here is done; waiting for other threads' work is done at once.
@@ -332,6 +352,8 @@ BIF(erts_debug, get_internal_state, 1)
                    ? atom_from_index((uint32_t)small_value(i))
                    : bif_badarg(p);
     }
+    if (term_is_tuple_of(arg[0], 3) && *tuple_at(arg[0], 1) == am_make_unique_integer)
+        return make_unique(p, *tuple_at(arg[0], 2), *tuple_at(arg[0], 3));
     switch (arg[0]) {
     case am_node_and_dist_references:
         return node_references_term(p);

@@ -7,6 +7,7 @@
 #include "vm/big.h"
 #include "vm/clock.h"
 #include "vm/node.h"
+#include "vm/unique.h"
 
 #include <limits.h>
 #include <time.h>
@@ -333,29 +334,24 @@ BIF(erlang, make_ref, 0)
     return ref_put(&hp, numbers);
 }
 
-/* One counter for all kinds: positive ones from 1, others from the least small. */
-static term unique_integer(struct proc *p, bool positive)
-{
-    uint64_t n = vm.unique_serial++;
-
-    return int64_make(p, positive ? (int64_t)n + 1 : SMALL_MIN + (int64_t)n);
-}
-
 BIF(erlang, unique_integer, 0)
 {
-    return unique_integer(p, false);
+    return int64_make(p, unique_next(false, false));
 }
 
 BIF(erlang, unique_integer, 1)
 {
-    bool positive = false;
+    bool positive = false, monotonic = false;
     term l = arg[0];
 
     for (; term_is_cons(l); l = cons_tail(l)) {
         if (cons_head(l) == am_positive)
             positive = true;
-        else if (cons_head(l) != am_monotonic)
+        else if (cons_head(l) == am_monotonic)
+            monotonic = true;
+        else
             return bif_badarg(p);
     }
-    return term_is_nil(l) ? unique_integer(p, positive) : bif_badarg(p);
+    return term_is_nil(l) ? int64_make(p, unique_next(monotonic, positive))
+                          : bif_badarg(p);
 }

@@ -12,6 +12,7 @@
 #include "vm/map.h"
 #include "vm/node.h"
 #include "vm/ops.h"
+#include "vm/unique.h"
 
 /*
  * Type tests.
@@ -765,7 +766,8 @@ ERL_NIF_TERM enif_make_ref(ErlNifEnv *env)
 
 ERL_NIF_TERM enif_make_unique_integer(ErlNifEnv *env, ErlNifUniqueInteger properties)
 {
-    return enif_make_ulong(env, ++vm.unique_serial);
+    return enif_make_int64(env, unique_next(properties & ERL_NIF_UNIQUE_MONOTONIC,
+                                            properties & ERL_NIF_UNIQUE_POSITIVE));
 }
 
 /*

@@ -12,10 +12,11 @@
 #include "vm/gc.h"
 #include "vm/names.h"
 #include "vm/print.h"
+#include "vm/unique.h"
 
 /* Pids of a copy go on at most so many further; 2^28 numbers there are. */
 #define PID_SKIP ((uint64_t)1 << 24)
-/* A unique integer stays a small one through 2^18 generations. */
+/* A unique integer stays a small one through 2^16 generations. */
 #define UNIQUE_SKIP ((uint64_t)1 << 40)
 
 /* Of the processes that a bake waits for. */
@@ -37,7 +38,7 @@ void renew_identity(void)
         return;
     /* Above all of an earlier generation, as far as there is room above. */
     vm.ref_serial = (chance[0] | (uint64_t)1 << 48) & INT64_MAX;
-    vm.unique_serial += chance[1] % UNIQUE_SKIP;
+    unique_skip(chance[1] % UNIQUE_SKIP);
     vm.creation = (uint32_t)chance[2] | 16;
     if (vm.procs && proc_count() > 0)
         proc_skip_pids(chance[3] % PID_SKIP);

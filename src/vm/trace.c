@@ -19,6 +19,7 @@
 #include "vm/node.h"
 #include "vm/ops.h"
 #include "vm/sched.h"
+#include "vm/unique.h"
 
 /*
  * A tracer may be traced by its own tracee: what telling makes them tell each
@@ -173,7 +174,7 @@ term trace_stamp(term **hp, uint32_t flags)
     term t = small_make(clock_monotonic_ns());
 
     return flags & TF_STRICT_MONOTONIC
-               ? put_tuple2(hp, t, small_make(SMALL_MIN + (int64_t)vm.unique_serial++))
+               ? put_tuple2(hp, t, small_make(unique_next(true, false)))
                : t;
 }
 

@@ -93,7 +93,7 @@ struct vm {
     uintptr_t leaving_base, leaving_end;    /* the area being freed: purge.h */
 
     uint64_t ref_serial;                /* make_ref */
-    uint64_t unique_serial;             /* unique_integer */
+    uint64_t unique_monotonic, unique[2];   /* counts: unique.h */
     uint64_t start_mono_ns;
     uint64_t seed[4];                   /* from os_entropy at start and resume */
     uintptr_t pc_mask;                  /* hides code addresses in terms: exc.c */

@@ -139,12 +139,30 @@ clocks() ->
     ?is(true, abs(Mega * 1000000 + Sec - S) < 3),
     ?is(true, erlang:monotonic_time() >= erlang:system_info(start_time)).
 
+%% They are of a scheduler's number, in as many bits as it takes, and its count.
+unique_of_threads() ->
+    Before = erts_debug:set_internal_state(available_internal_state, true),
+    Last = lists:sum([erlang:system_info(I) || I <- [schedulers, dirty_cpu_schedulers,
+                                                     dirty_io_schedulers]]),
+    Bits = length(integer_to_list(Last, 2)),
+    [?is(((N bsl Bits) bor T) - (1 bsl 59),
+         erts_debug:get_internal_state({make_unique_integer, T, N}))
+     || T <- [0, 1, Last], K <- [0, 1, 58, 59, 60, 62, 63, 64], D <- [-1, 0, 1],
+        N <- [(1 bsl K) + D], N >= 0, N < 1 bsl 64],
+    ?raises({error, badarg},
+            erts_debug:get_internal_state({make_unique_integer, 1, 1 bsl 64})),
+    ?raises({error, badarg}, erts_debug:get_internal_state({make_unique_integer, 1, -1})),
+    erts_debug:set_internal_state(available_internal_state, Before).
+
 unique() ->
     Us = [erlang:unique_integer() || _ <- lists:seq(1, 1000)],
     ?is(1000, length(lists:usort(Us))),
     Ms = [erlang:unique_integer([monotonic, positive]) || _ <- lists:seq(1, 1000)],
     ?is(Ms, lists:usort(Ms)),
     ?is(true, hd(Ms) > 0),
+    ?is(true, hd(Us) < 0),
+    ?is(true, lists:all(fun(U) -> U > 0 end, [erlang:unique_integer([positive]) || _ <- Us])),
+    unique_of_threads(),
     ?raises({error, badarg}, erlang:unique_integer([foo])),
     ?raises({error, badarg}, erlang:unique_integer(foo)),
     Rs = [make_ref() || _ <- lists:seq(1, 1000)],
