@@ -65,11 +65,9 @@ static term binary_of_text(struct proc *p, const char *s, size_t n)
     return t == THE_NON_VALUE ? bif_error(p, am_system_limit) : t;
 }
 
-static term int_text(struct proc *p, term i, unsigned base,
-                     term (*make)(struct proc *, const char *, size_t))
+static inline term int_text_now(struct proc *p, term i, unsigned base,
+                                term (*make)(struct proc *, const char *, size_t))
 {
-    SLICED(p, NULL);
-
     char local[TEXT_LOCAL], *s;
     size_t n;
     term t;
@@ -84,6 +82,22 @@ static term int_text(struct proc *p, term i, unsigned base,
     room_put(local, s);
     bif_spend(p, n, CHARS_PER_RED);
     return t;
+}
+
+static __attribute__((noinline)) term
+int_text_sliced(struct proc *p, term i, unsigned base,
+                term (*make)(struct proc *, const char *, size_t))
+{
+    SLICED(p, NULL);
+
+    return int_text_now(p, i, base, make);
+}
+
+static term int_text(struct proc *p, term i, unsigned base,
+                     term (*make)(struct proc *, const char *, size_t))
+{
+    return unlikely(term_is_big(i)) ? int_text_sliced(p, i, base, make)
+                                    : int_text_now(p, i, base, make);
 }
 
 BIF(erlang, integer_to_list, 1)

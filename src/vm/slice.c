@@ -35,6 +35,8 @@
 #define COPY_BYTES ((size_t)128 << 10)
 #define COPY_BYTES_PER_NS 1     /* to pages that are new: most of it is theirs */
 #define FREE_BYTES ((size_t)2 << 20)
+/* A block up to this is free in a moment; mostly malloc keeps it, for the next one. */
+#define FREE_AT_ONCE ((size_t)32 << 20)
 #define FREE_BYTES_PER_NS 8
 
 struct stack {
@@ -322,7 +324,9 @@ void slice_free(void *block)
     size_t bytes = block ? vm_block_bytes(block) : 0;
     uint8_t *at = block;
 
-    /* Most of the time it takes to free a block goes to its pages. */
+    /* Most of the time it takes to free a large block goes to its pages. */
+    if (bytes <= FREE_AT_ONCE)
+        bytes = 0;
     for (; bytes > 2 * FREE_BYTES; at += FREE_BYTES, bytes -= FREE_BYTES) {
         os_discard(at, FREE_BYTES);
         slice(FREE_BYTES / FREE_BYTES_PER_NS);
