@@ -53,7 +53,13 @@ _Noreturn void stack_broken(const char *why)
     os_abort(why);
 }
 
-/* RFC 6528: the clock, 4 us a step, plus what only we can reckon. */
+/*
+ * RFC 6528: the clock plus what only we can reckon. The clock's step is Linux's, not the
+ * RFC's 4 us: over loopback the next connection between the same ports may come within a
+ * few of these, and has to begin beyond the one before.
+ */
+#define ISN_TICK_NS 64
+
 u32_t stack_isn(const ip_addr_t *local_ip, u16_t local_port, const ip_addr_t *remote_ip,
                 u16_t remote_port)
 {
@@ -72,7 +78,7 @@ u32_t stack_isn(const ip_addr_t *local_ip, u16_t local_port, const ip_addr_t *re
     md5_update(&m, &remote_port, sizeof remote_port);
     md5_final(&m, sum);
     memcpy(&isn, sum, sizeof isn);
-    return isn + (u32_t)(os_mono_ns() / 4000);
+    return isn + (u32_t)(os_mono_ns() / ISN_TICK_NS);
 }
 
 /*
