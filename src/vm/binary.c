@@ -269,7 +269,7 @@ term binary_from(struct proc *p, const void *bytes, size_t n)
     term t = binary_new(p, n, &data);
 
     if (t != THE_NON_VALUE && n > 0)
-        memcpy(data, bytes, n);
+        copy_bytes(data, bytes, n);
     return t;
 }
 
