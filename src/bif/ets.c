@@ -272,6 +272,9 @@ BIF(ets, lookup_element, 3)
     struct ets_obj *first = ets_find(t, arg[1]);
     if (!first)
         return bif_error_cause(p, am_badarg, am_badkey);
+    if (!ets_is_bag(t))
+        return pos > tuple_arity(ets_obj_term(first)) ? bif_badarg(p)
+                                                      : term_copy_to(p, first->tuple[pos]);
 
     ETS_SLICED(p, t, EXP("ets", "lookup_element", 3));
 
@@ -280,8 +283,6 @@ BIF(ets, lookup_element, 3)
             return bif_badarg(p);
         slice(OBJECT_NS);
     }
-    if (!ets_is_bag(t))
-        return term_copy_to(p, first->tuple[pos]);
     term list = TERM_NIL;
     for (struct ets_obj *o = first; o; o = ets_find_next(t, o)) {
         term element = term_copy_to(p, o->tuple[pos]);

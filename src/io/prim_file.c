@@ -98,13 +98,12 @@ static struct file *file_get(struct proc *p, term t, term *result)
     OPEN_OR_RETURN(file_)                                                      \
     struct vfs_file *f = file_->f
 
-/*
- * All of a vector in pieces, by readv or writev: others run in between, who may
- * close the file. Returns bytes, fewer than asked for at the end of a file, or
- * negative errno.
- */
 typedef int64_t transfer_fn(struct vfs_file *f, int64_t offset, struct vfs_iov *iov, int n);
 
+/*
+ * All of a vector in pieces, by readv or writev: others run in between. Returns
+ * bytes, fewer than asked for at the end of a file, or negative errno.
+ */
 static int64_t in_pieces(struct vfs_file *f, transfer_fn *fn, int64_t offset,
                          struct vfs_iov *iov, int n)
 {
@@ -139,6 +138,7 @@ static int64_t in_pieces(struct vfs_file *f, transfer_fn *fn, int64_t offset,
     return total;
 }
 
+/* The same with a file that others may close meanwhile. */
 static int64_t file_transfer(struct file *file, transfer_fn *fn, int64_t offset,
                              struct vfs_iov *iov, int n)
 {

@@ -26,7 +26,8 @@
  *   - a BIF that wants to look into it waits: slice_wait()
  *
  * Inside a scope p holds nothing that another process may change: no pointer
- * into an ETS table, a port or a static buffer. Common functions (hashing,
+ * into an ETS table, a port or a static buffer, nor the operands that an
+ * instruction gathered (sched.h: scratch, build). Common functions (hashing,
  * comparing, encoding) call slice() wherever they are called from; outside of
  * a scope it does nothing.
  */
