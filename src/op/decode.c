@@ -5,8 +5,8 @@
  * Rows of the frame table come from the frames, so that a stack can be walked
  * exactly. They are followed along every jump, from entries on; code is mostly laid
  * out so that what leads to an instruction comes before it, and then all is known
- * when it is read. A jump back to code that was not seen like that takes another
- * pass.
+ * when it is read. A jump back with news for code that was passed puts its label on
+ * a list, and what comes after that label is gone through again.
  */
 #include "op/genop.h"
 #include "op/loader.h"
@@ -50,10 +50,13 @@ uint32_t genop_last(void) { return GENOP_END - 1; }
 struct flow {
     int32_t frame;              /* words, -1: it can't be here */
     bool unsure;                /* ... or others */
-    bool again;                 /* a label that was passed has news */
-    uint8_t pass;
-    int32_t *at;                /* of labels: frame and AT_UNSURE, -1: not known */
-    uint8_t *seen;              /* labels: in which pass */
+    uint32_t nagain;
+    struct flow_label {
+        int32_t at;             /* frame and AT_UNSURE, -1: not known */
+        uint32_t where;         /* its instruction + 1; 0: not passed yet */
+        bool listed;            /* in again */
+    } *labels;
+    uint32_t *again;            /* labels with news since they were passed */
 };
 #define AT_UNSURE (1 << 30)
 #define AT_FRAME (AT_UNSURE - 1)
@@ -74,17 +77,21 @@ static int32_t frame_after(const struct ginstr *in, const struct arg *a)
     }
 }
 
-/* Control comes to label n with this frame. That is news to what was passed already. */
+/* Control comes to label n with this frame. That may be news to what was passed. */
 static void arrive(struct flow *f, uint64_t n, int32_t frame)
 {
-    int32_t was = f->at[n], is = was;
+    struct flow_label *label = &f->labels[n];
+    int32_t was = label->at, is = was;
 
     if ((was & AT_FRAME) != frame)
         is |= AT_UNSURE;
     if (was < 0)
         is = frame;
-    f->at[n] = is;
-    f->again |= (is != was) & (f->seen[n] == f->pass);
+    label->at = is;
+    if (is != was && label->where && !label->listed) {
+        label->listed = true;
+        f->again[f->nagain++] = (uint32_t)n;
+    }
 }
 
 static bool flow_label(struct loader *l, struct flow *f, const struct arg *a)
@@ -95,9 +102,9 @@ static bool flow_label(struct loader *l, struct flow *f, const struct arg *a)
         return load_fail(l, "label %u is out of range", (unsigned)n);
     if (f->frame >= 0 && !f->unsure)
         arrive(f, n, f->frame);
-    f->seen[n] = f->pass;
-    f->unsure = f->at[n] >= 0 && f->at[n] & AT_UNSURE;
-    f->frame = f->at[n] < 0 ? f->at[n] : f->at[n] & AT_FRAME;
+    int32_t at = f->labels[n].at;
+    f->unsure = at >= 0 && at & AT_UNSURE;
+    f->frame = at < 0 ? at : at & AT_FRAME;
     return true;
 }
 
@@ -105,7 +112,7 @@ static void flow_to(struct flow *f, const struct arg *a)
 {
     uint64_t n = a->value;
 
-    if (a->kind == ARG_LABEL && n != 0 && !(f->unsure && f->at[n] >= 0))
+    if (a->kind == ARG_LABEL && n != 0 && !(f->unsure && f->labels[n].at >= 0))
         arrive(f, n, f->frame);
 }
 
@@ -166,20 +173,26 @@ static inline bool flow_step(struct loader *l, struct flow *f, struct ginstr *in
     return true;
 }
 
-#define PASSES_MAX 64
+/*
+ * Follow the news, each time as far as the next label. There can be news of a label
+ * twice: a frame, and that it may be another.
+ */
 static bool flow_again(struct loader *l, struct flow *f)
 {
-    while (f->again && f->pass < PASSES_MAX) {
-        f->pass++;
-        f->again = false;
+    while (f->nagain) {
+        struct flow_label *label = &f->labels[f->again[--f->nagain]];
+        struct ginstr *in = &l->instrs[label->where - 1];
+
+        label->listed = false;
         f->frame = -1;
         f->unsure = false;
-        for (uint32_t i = 0; i < l->ninstrs; i++) {
-            struct ginstr *in = &l->instrs[i];
-
+        do {
             if (!flow_step(l, f, in, l->args + in->first))
                 return false;
-        }
+            in++;
+        } while (f->frame >= 0 && in->op != G_label);
+        if (f->frame >= 0 && !f->unsure)
+            arrive(f, l->args[in->first].value, f->frame);
     }
     return true;
 }
@@ -271,6 +284,8 @@ static bool read_instrs(struct loader *l, struct reader r, struct flow *f)
         in->line = line;
         if (!flow_step(l, f, in, a))
             return false;
+        if (op == G_label)
+            f->labels[a->value].where = l->ninstrs + 1;
         if (op == G_put_map_assoc)
             new_map_keys(l, in);
         l->ninstrs++;
@@ -284,7 +299,7 @@ static bool read_instrs(struct loader *l, struct reader r, struct flow *f)
 bool decode_code(struct loader *l, struct reader r)
 {
     size_t bytes = (size_t)(r.end - r.p), labels = l->nlabels + 1;
-    struct flow f = {.frame = -1, .pass = 1};
+    struct flow f = {.frame = -1};
 
     /* As much as code of that size mostly has, lest they grow step by step. */
     l->args = load_grow(NULL, &l->args_size, bytes * 3 / 4 + 64, sizeof *l->args);
@@ -292,12 +307,12 @@ bool decode_code(struct loader *l, struct reader r)
     l->words = load_grow(NULL, &l->words_size, bytes / 2 + 64, sizeof *l->words);
     l->resumes = vm_zalloc(ALLOC_CODE, labels);
     read_args_init(l);
-    f.at = vm_alloc(ALLOC_CODE, labels * (sizeof *f.at + sizeof *f.seen));
-    f.seen = (uint8_t *)(f.at + labels);
-    memset(f.at, 0xff, labels * sizeof *f.at);
-    memset(f.seen, 0, labels * sizeof *f.seen);
+    f.labels = vm_alloc(ALLOC_CODE, labels * (sizeof *f.labels + sizeof *f.again));
+    f.again = (uint32_t *)(f.labels + labels);
+    for (size_t i = 0; i < labels; i++)
+        f.labels[i] = (struct flow_label){.at = -1};
     bool ok = read_instrs(l, r, &f) && flow_again(l, &f);
-    vm_free(f.at);
+    vm_free(f.labels);
     return ok;
 }
 
