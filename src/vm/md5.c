@@ -25,11 +25,15 @@ static const uint32_t sines[64] = {
 
 /*
  * One of 64 steps: f mixes three of the words, x is a word of the block, s how far
- * to rotate. Written out, for loading a module computes the MD5 of its code.
+ * to rotate. Written out, for loading a module computes the MD5 of its code. Each
+ * step waits for b, the one before; what does not need it is added first, and the
+ * compiler is kept from doing that in another order.
  */
 #define STEP(f, a, b, c, d, i, g, s)                                           \
     do {                                                                       \
-        uint32_t sum_ = (a) + f(b, c, d) + sines[i] + x[(g) % 16];             \
+        uint32_t sum_ = (a) + sines[i] + x[(g) % 16] + f##_early(c, d);        \
+        __asm__("" : "+r"(sum_));                                              \
+        sum_ += f(b, c, d);                                                    \
         (a) = (b) + (sum_ << (s) | sum_ >> (32 - (s)));                        \
     } while (0)
 #define FOUR(f, i, k, o, s0, s1, s2, s3)                                       \
@@ -43,10 +47,14 @@ static const uint32_t sines[64] = {
     FOUR(f, i + 8, k, o, s0, s1, s2, s3);                                      \
     FOUR(f, i + 12, k, o, s0, s1, s2, s3)
 
-static uint32_t mix_f(uint32_t x, uint32_t y, uint32_t z) { return z ^ (x & (y ^ z)); }
-static uint32_t mix_g(uint32_t x, uint32_t y, uint32_t z) { return (x & z) + (y & ~z); }
-static uint32_t mix_h(uint32_t x, uint32_t y, uint32_t z) { return x ^ y ^ z; }
-static uint32_t mix_i(uint32_t x, uint32_t y, uint32_t z) { return y ^ (x | ~z); }
+static uint32_t mix_f(uint32_t b, uint32_t c, uint32_t d) { return d ^ (b & (c ^ d)); }
+static uint32_t mix_f_early(uint32_t c, uint32_t d) { return 0; }
+static uint32_t mix_g(uint32_t b, uint32_t c, uint32_t d) { return b & d; }
+static uint32_t mix_g_early(uint32_t c, uint32_t d) { return c & ~d; }
+static uint32_t mix_h(uint32_t b, uint32_t c, uint32_t d) { return b ^ c ^ d; }
+static uint32_t mix_h_early(uint32_t c, uint32_t d) { return 0; }
+static uint32_t mix_i(uint32_t b, uint32_t c, uint32_t d) { return c ^ (b | ~d); }
+static uint32_t mix_i_early(uint32_t c, uint32_t d) { return 0; }
 
 static void md5_block(struct md5 *m, const uint8_t *p)
 {
