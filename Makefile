@@ -97,15 +97,12 @@ $(OBJ)/gen/%.o: $(GEN)/%.c $(GEN)/atoms.gen.h
 
 # Maintenance: count what the installed OTP needs. Native code has an instance for
 # all of it, the interpreter but for the rare ones.
-COMBOS_FREQUENT := 4500
-COMBOS_COMMON := 1000
 build/opscan: $(filter-out $(OBJ)/os/linux/main.o,$(HOSTED_OBJ)) $(DEP_OBJ) $(OBJ)/op/gen/scan.o
 	$(Q)$(CC) $(LDFLAGS_$(MODE)) -o $@ $^ $(LDLIBS)
 combos: build/opscan
 	(grep '^#' src/op/combos.txt; find -L "$$(dirname "$$(command -v erl)")/../lib/erlang/lib" \
-	    -name '*.beam' | LC_ALL=C sort | xargs build/opscan | LC_ALL=C sort -k3nr -k1,2 | \
-	    awk '{print $$1, $$2 (NR > $(COMBOS_FREQUENT) ? " rare" : \
-	                          NR <= $(COMBOS_COMMON) ? " common" : "")}' | \
+	    -name '*.beam' | LC_ALL=C sort | xargs build/opscan | \
+	    awk '{for (k = 0; $$3 > 1; k++) $$3 = int($$3 / 2); print $$1, $$2, k}' | \
 	    LC_ALL=C sort) > build/combos.txt
 	mv build/combos.txt src/op/combos.txt
 

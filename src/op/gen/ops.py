@@ -12,9 +12,10 @@ A definition in a .tab file:
     }
 
 Roles: src (read), dst (written), reg (both): a place; an instance exists for
-each combination of kinds in COMBOS (the interpreter: but rare ones), and one for what is not there: the
-interpreter's has every place generic (G), the one of native code every place
-in an x register in memory, where the loader moves them first.
+each combination of kinds in COMBOS (the interpreter: but rare ones), and one
+for what is not there: the interpreter's has every place generic (G), the one of
+native code every place in an x register in memory, where the loader moves them
+first.
 u: a constant word; native code has it in 31 bits, but for that last instance.
 p: a constant of 64 bits (an address). label: an address in the same code.
 y: the byte offset of a y register. fr: a float register. live: a number of x
@@ -42,6 +43,8 @@ import sys
 outdir, combos_file, tabs = sys.argv[1], sys.argv[2], sys.argv[3:]
 PLACES = ("src", "dst", "reg")
 CODES = "012345XYCSJG"
+# Less often than that in all of OTP (2^n), and the interpreter has no instance for it.
+INTERPRETED_WEIGHT = 3
 WORDS = {**{k: 0 for k in "012345"}, **{k: 1 for k in "XYCSJ"}, "G": 2}
 ROLE_LETTER = {"src": "s", "dst": "d", "reg": "r", "u": "u", "p": "p",
                "live": "n", "label": "l", "y": "y", "fr": "f"}
@@ -54,7 +57,8 @@ class Op:
         self.places = [i for i, (r, _) in enumerate(operands) if r in PLACES]
         self.generic = "G" * len(self.places)
         self.memory = "X" * len(self.places)
-        self.kinds, self.frequent, self.common = set(), set(), set()
+        self.weight = {}        # of kinds, from COMBOS
+        self.kinds = set()
 
 
 # What an instruction does that is looked up in the table of frames.
@@ -204,14 +208,12 @@ by_name = {op.name: op for op in ops}
 for line in open(combos_file):
     if line.startswith("#") or not line.strip():
         continue
-    name, kinds, *how = line.split()
+    name, kinds, weight = line.split()
+    kinds = kinds.strip("-")
     op = by_name.get(name)
-    if op and op.places and len(kinds) == len(op.places):
+    if op and len(kinds) == len(op.places):
         op.kinds.add(kinds)
-        if how != ["rare"]:
-            op.frequent.add(kinds)
-        if how == ["common"]:
-            op.common.add(kinds)
+        op.weight[kinds] = int(weight)
 
 made = "/* Made by ops.py from the .tab files. */"
 write("op.gen.h", "\n".join([made, "enum op {"] +
@@ -222,7 +224,8 @@ write("op.gen.h", "\n".join([made, "enum op {"] +
 t0 = [made, '#include "op/t0.h"', ""]
 table, infos = [], []
 for op in ops:
-    plain = {re.sub("[SJ]", "C", kinds) for kinds in op.frequent} | {op.generic}
+    plain = {re.sub("[SJ]", "C", kinds) for kinds, weight in op.weight.items()
+             if weight >= INTERPRETED_WEIGHT} | {op.generic}
     if "native" in op.flags:
         plain = set()
     first = len(table)
@@ -244,7 +247,7 @@ write("t0.gen.c", "\n".join(t0) + "\n")
 # Native code. The name tells stencils.py which instance a function is. A move
 # from anywhere to memory and back is what the others fall back on.
 t1 = [made, '#include "op/t1.h"', ""]
-t1_common, t1_frequent, t1_rare = [], [], []
+by_weight = []
 entries = [made, "#define T1_ENTRY", '#include "op/t1.h"', ""]
 shared = [made, "#define T1_SHARED", '#include "op/t1.h"', ""]
 # Code that passes operands in the two argument registers that are left: bytes.
@@ -282,11 +285,11 @@ for op in ops:
         body, words = instance(op, kinds, T1)
         if "shared" in op.flags:
             body = share(op)
-        # What modules mostly want lies together.
-        part = t1_common if kinds in op.common or not op.places else \
-            t1_frequent if kinds in op.frequent else t1_rare
-        part.append(f"PRESERVE_NONE long st_{ops.index(op)}_{pack(kinds):x}_"
-                  f"{words}_{op.name}_{kinds or 'N'}(PARAMS)\n{{\n{body}}}\n")
-write("t1.gen.c", "\n".join(t1 + t1_common + t1_frequent + t1_rare) + "\n")
+        by_weight.append((op.weight.get(kinds, 0),
+                          f"PRESERVE_NONE long st_{ops.index(op)}_{pack(kinds):x}_"
+                          f"{words}_{op.name}_{kinds or 'N'}(PARAMS)\n{{\n{body}}}\n"))
+# What modules mostly want lies together.
+by_weight.sort(key=lambda stencil: -stencil[0])
+write("t1.gen.c", "\n".join(t1 + [stencil for _, stencil in by_weight]) + "\n")
 write("t1_entry.gen.c", "\n".join(entries) + "\n")
 write("t1_shared.gen.c", "\n".join(shared) + "\n")

@@ -3,15 +3,15 @@
  *
  *    build/opscan FILE.beam... > counts
  *
- * Prints "name kinds count", most frequent first when piped through sort; a
- * maintainer keeps the frequent ones as src/op/combos.txt (make combos).
+ * Prints "name kinds count", kinds "-" where an instruction has no places; a
+ * maintainer keeps it, with the count's logarithm, as src/op/combos.txt (make combos).
  */
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "bif/bif.h"
 #include "op/code.h"
-#include "op/loader.h"
+#include "op/emit.h"
 #include "vm/boot.h"
 
 static struct count {
@@ -69,9 +69,9 @@ int main(int argc, char **argv)
         free(bytes);
     }
     for (size_t i = 0; i < ncounts; i++) {
-        if (!counts[i].places)
-            continue;
         printf("%s ", op_infos[counts[i].op].name);
+        if (!counts[i].places)
+            putchar('-');
         for (uint32_t k = 0; k < counts[i].places; k++)
             putchar("012345XYCSJG"[counts[i].kinds >> 4 * k & 15]);
         printf(" %lu\n", (unsigned long)counts[i].n);
