@@ -407,7 +407,7 @@ static term purge_complete(struct module *m)
     old->literals = NULL;
     code_free(old);
     if (literals)
-        purge_literals(literals);
+        leaving_add(literals);
     return am_true;
 }
 
@@ -454,27 +454,9 @@ BIF(erts_code_purger, pending_purge_lambda, 3)
 
 BIF(erts_literal_area_collector, release_area_switch, 0)
 {
-    struct purge *u = vm.purge;
-    struct literal_area *a;
-
-    if (p->id != u->collector)
+    if (p->id != vm.purge->collector)
         return bif_error(p, am_notsup);
-    if (u->leaving) {
-        /* Every process has been asked; nobody refers to it. */
-        literal_area_free(u->leaving);
-        u->leaving = NULL;
-        vm.leaving_base = vm.leaving_end = 0;
-    }
-    a = u->first;
-    if (!a)
-        return am_false;
-    u->first = a->next;
-    if (!u->first)
-        u->last = &u->first;
-    u->leaving = a;
-    vm.leaving_base = (uintptr_t)a->start;
-    vm.leaving_end = (uintptr_t)a->end;
-    return am_true;
+    return bool_make(leaving_switch(p));
 }
 
 BIF(erts_literal_area_collector, send_copy_request, 3)
@@ -501,7 +483,7 @@ BIF(erts_literal_area_collector, send_copy_request, 3)
     r.reply = put_tuple3(&d.htop, am_copy_literals, id, am_ok);
     r.result = tuple_at(r.reply, 3);
     r.frag->used = (size_t)(d.htop - r.frag->words);
-    if (to && u->leaving)
+    if (to && u->leaving.n > 0)
         task_add(to, p->prio, &r);
     else
         msg_send_mbuf(p, r.frag, r.reply);

@@ -334,7 +334,7 @@ BIF(erts_debug, get_internal_state, 1)
     if (term_is_tuple_of(arg[0], 2) && *tuple_at(arg[0], 1) == am_magic_ref)
         return magic_info(p, *tuple_at(arg[0], 2));
     if (term_is_tuple_of(arg[0], 2) && *tuple_at(arg[0], 1) == am_internal_hash)
-        return small_make((int64_t)(term_hash64(*tuple_at(arg[0], 2), 0) >> 32));
+        return small_make(term_internal_hash(*tuple_at(arg[0], 2)));
     if (term_is_tuple_of(arg[0], 2) && *tuple_at(arg[0], 1) == am_process_status) {
         struct proc *q = proc_find_any(*tuple_at(arg[0], 2));
 

@@ -187,8 +187,9 @@ static void in_literals(struct walk *w)
         if (m->old)
             in_area(w, m->old->literals);
     }
-    in_area(w, vm.purge->leaving);
-    for (const struct literal_area *a = vm.purge->first; a; a = a->next)
+    for (size_t i = 0; i < vm.purge->leaving.n; i++)
+        in_area(w, vm.purge->leaving.area[i]);
+    for (const struct literal_area *a = vm.purge->leaving.first; a; a = a->next)
         in_area(w, a);
 }
 

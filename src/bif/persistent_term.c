@@ -99,7 +99,7 @@ static struct literal_area *store(struct proc *p, term key, term value, term *pa
 BIF(persistent_term, put, 2)
 {
     struct persistent *t = table();
-    uint32_t hash = term_hash(arg[0], 0);
+    uint32_t hash = term_internal_hash(arg[0]);
     struct entry **at, *e = *find(t, arg[0], hash);
     term pair;
 
@@ -118,7 +118,7 @@ BIF(persistent_term, put, 2)
         t->words -= area_words(old);
         e->area = a;
         e->pair = pair;
-        purge_literals(old);
+        leaving_add(old);
         return am_ok;
     }
     e = vm_alloc(ALLOC_SYSTEM, sizeof *e);
@@ -131,7 +131,7 @@ BIF(persistent_term, put, 2)
 
 static term get(struct proc *p, term key, term otherwise)
 {
-    struct entry *e = *find(table(), key, term_hash(key, 0));
+    struct entry *e = *find(table(), key, term_internal_hash(key));
 
     if (e)
         return entry_value(e);
@@ -168,14 +168,14 @@ static void drop(struct persistent *t, struct entry **at)
     *at = e->next;
     t->count--;
     t->words -= area_words(e->area);
-    purge_literals(e->area);
+    leaving_add(e->area);
     vm_free(e);
 }
 
 BIF(persistent_term, erase, 1)
 {
     struct persistent *t = table();
-    struct entry **at = find(t, arg[0], term_hash(arg[0], 0));
+    struct entry **at = find(t, arg[0], term_internal_hash(arg[0]));
 
     if (!*at)
         return am_false;

@@ -118,14 +118,20 @@ void literal_area_free(struct literal_area *a)
     struct area *area = (struct area *)a;
     struct literal_space *s = vm.literals;
     uintptr_t start = (uintptr_t)a->start, end = area->end;
-    size_t i = 0;
+    size_t i = 0, above = s->n;
 
     offheap_release(&a->off);
     vm.allocated[ALLOC_CODE] -= end - start;
     vm_free(area);
 
-    while (i < s->n && s->runs[i].start < start)
-        i++;
+    while (i < above) {
+        size_t mid = (i + above) / 2;
+
+        if (s->runs[mid].start < start)
+            i = mid + 1;
+        else
+            above = mid;
+    }
     /* Between runs i - 1 and i: join either or both. */
     if (i > 0 && s->runs[i - 1].end == start) {
         s->runs[i - 1].end = end;

@@ -24,6 +24,7 @@ uint32_t term_phash2(term t);               /* erlang:phash2/1, 27 bits fold: fu
 uint32_t term_phash(term t);                /* erlang:phash/2 */
 uint32_t term_hash(term t, uint32_t salt);  /* the VM's own: maps, ets */
 uint64_t term_hash64(term t, uint32_t salt);    /* the same, all its bits */
+uint32_t term_internal_hash(term t);            /* keys of persistent_term */
 
 /* Words that a copy needs; literals count nothing, sharing is not kept. */
 size_t term_size(term t);

@@ -10,6 +10,7 @@
 #include "os/os.h"
 #include "vm/heap.h"
 #include "vm/msacc.h"
+#include "vm/task.h"
 #include "vm/trace.h"
 
 #include <pthread.h>
@@ -235,8 +236,8 @@ void slice_settle(struct proc *p)
         else
             heap_attach(p, late);
     }
-    /* It goes on until the next call. */
-    if (p->flags & (PF_KILLED | PF_SUSPENDED) && p->reds_left > 0)
+    /* It goes on until the next call. Its slices might always end in here. */
+    if ((p->flags & (PF_KILLED | PF_SUSPENDED) || task_is_due(p)) && p->reds_left > 0)
         p->reds_left = 0;
 }
 

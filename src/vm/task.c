@@ -61,7 +61,7 @@ static void answer(struct task *k, term result)
 static void refuse(struct proc *p, struct task *k)
 {
     if (k->r.kind == TASK_LITERALS)
-        purge_copy_literals(p);
+        leaving_copy(p);
     answer(k, k->r.kind == TASK_LITERALS ? am_ok : am_false);
 }
 
@@ -188,7 +188,7 @@ void task_run(struct proc *p, int32_t *reds)
             break;
         case TASK_LITERALS:
             cost += heap_words_used(&p->heap) / GC_WORDS_PER_RED;
-            purge_copy_literals(p);
+            leaving_copy(p);
             result = am_ok;
             break;
         case TASK_TEST:

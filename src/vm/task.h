@@ -20,7 +20,7 @@ enum task_kind {
     TASK_GC_MINOR,
     TASK_GC_MAJOR,
     TASK_CHECK_CODE,            /* does it run old code of a module? */
-    TASK_LITERALS,              /* purge_copy_literals() */
+    TASK_LITERALS,              /* leaving_copy() */
     TASK_TEST,                  /* nothing: answers true */
 };
 

@@ -90,7 +90,7 @@ struct vm {
     /* The literal range: modules' literals and persistent_term. */
     uintptr_t literal_base, literal_end;
     struct literal_space *literals;     /* literal.h */
-    uintptr_t leaving_base, leaving_end;    /* the area being freed: purge.h */
+    uintptr_t leaving_base, leaving_end;    /* around what leaves: leaving.h */
 
     uint64_t ref_serial;                /* make_ref */
     uint64_t unique_monotonic, unique[2];   /* counts: unique.h */
@@ -130,11 +130,14 @@ static inline bool term_is_literal(term t)
     return t - vm.literal_base < vm.literal_end - vm.literal_base;
 }
 
+bool leaving_has(term t);               /* between those: is it in an area that leaves? */
+
 /* A literal that a copy may go on referring to: not of an area that leaves. */
 static inline bool term_stays(term t)
 {
     return term_is_literal(t) &&
-           likely(t - vm.leaving_base >= vm.leaving_end - vm.leaving_base);
+           (likely(t - vm.leaving_base >= vm.leaving_end - vm.leaving_base) ||
+            !leaving_has(t));
 }
 
 #endif

@@ -6,9 +6,12 @@
 main() ->
     simple(),
     keys(),
+    colliding(),
     replaced(),
     shared(),
-    many().
+    many(),
+    together(),
+    in_a_loop().
 
 simple() ->
     ?raises({error, badarg}, persistent_term:get({?MODULE,none})),
@@ -42,6 +45,19 @@ keys() ->
     persistent_term:put(F, F),
     ?is({7,K}, (persistent_term:get(F))(7)),
     persistent_term:erase(F).
+
+%% Keys of one and the same hash, here as in OTP, are told apart whichever goes.
+colliding() ->
+    [begin
+         [persistent_term:put(K, {value,K}) || K <- Keys],
+         ?is([{value,K} || K <- Keys], [persistent_term:get(K) || K <- Keys]),
+         ?is(true, persistent_term:erase(Gone)),
+         ?is(none, persistent_term:get(Gone, none)),
+         ?is([{value,K} || K <- Keys -- [Gone]],
+             [persistent_term:get(K) || K <- Keys -- [Gone]]),
+         [persistent_term:erase(K) || K <- Keys]
+     end || Keys <- [[19517437,22844812,25702617], [588416,9339918,27759587]],
+            Gone <- Keys].
 
 %% Another process holds old values while they are replaced again and again.
 replaced() ->
@@ -100,3 +116,50 @@ many() ->
     [persistent_term:erase({?MODULE,I}) || I <- lists:seq(1, N)],
     ?is([N,{N}], L),
     ?is([], [x || {{?MODULE,I},_} <- persistent_term:get(), is_integer(I)]).
+
+%% Many terms leave at once, in no order: a heap keeps some, a queue others, a binary
+%% that is matched and a part of one are in between.
+together() ->
+    N = 1500,
+    Self = self(),
+    Value = fun(I) -> {I,[I],#{i => {I}},<<I:32,0:400>>,<<I:64>>} end,
+    Kept = [I || I <- lists:seq(1, N), I rem 3 =:= 1],
+    Sent = [I || I <- lists:seq(1, N), I rem 3 =:= 2],
+    [persistent_term:put({?MODULE,I}, Value(I)) || I <- lists:seq(N, 1, -1)],
+    {Holder,Ref} =
+        spawn_monitor(fun() ->
+                              L = [persistent_term:get({?MODULE,I}) || I <- Kept],
+                              <<_:16,Part/binary>> = element(4, hd(L)),
+                              Self ! holding,
+                              Queued = [receive {I,V} -> V end || I <- Sent, waited(I)],
+                              Self ! {got,L,Queued,Part}
+                      end),
+    receive holding -> ok end,
+    [Holder ! {I,persistent_term:get({?MODULE,I})} || I <- Sent],
+    [persistent_term:erase({?MODULE,I})
+     || {_,I} <- lists:sort([{erlang:phash2(I),I} || I <- lists:seq(1, N)])],
+    all_left(N),
+    Holder ! go,
+    receive
+        {got,L,Queued,Part} ->
+            ?is([Value(I) || I <- Kept], L),
+            ?is([Value(I) || I <- Sent], Queued),
+            ?is(<<1:16,0:400>>, Part)
+    end,
+    receive {'DOWN',Ref,process,Holder,Reason} -> ?is(normal, Reason) end.
+
+waited(2) -> receive go -> true end;
+waited(_) -> true.
+
+%% Until others have had so many turns: what left is gone by then.
+all_left(0) -> ok;
+all_left(N) -> erlang:yield(), all_left(N - 1).
+
+%% One that never lets the collector be alone does not fill the range of literals.
+in_a_loop() ->
+    Before = erlang:memory(code),
+    [begin
+         persistent_term:put({?MODULE,loop}, I),
+         persistent_term:erase({?MODULE,loop})
+     end || I <- lists:seq(1, 100000)],
+    ?is(true, erlang:memory(code) - Before < 4000000).
