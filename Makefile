@@ -115,9 +115,9 @@ include tool/tool.mk
 include test/fuzz/fuzz.mk
 include bench/bench.mk
 
-## stress      the behaviour tests, collecting all the time, on tiny slices
+## stress      the behaviour tests, collecting all the time, on tiny slices (an hour)
 stress:
-	$(MAKE) STRESS=1 check-ling
+	TEST_MINUTES=30 $(MAKE) STRESS=1 check-ling
 
 PREFIX ?= /usr/local
 ## install     programs and man pages to PREFIX (/usr/local)

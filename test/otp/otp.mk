@@ -15,11 +15,12 @@ $(OTP_OUT)/ready: $(READY) test/otp/prepare.py $(wildcard test/otp/*/*.erl)
 	@erlc -W0 -o $(OTP_OUT)/ebin/nopeer test/otp/nopeer/*.erl
 	@touch $@
 
-## otp         OTP's own suites on stock OTP and ling; writes doc/conformance.md
+## otp         OTP's own suites on stock OTP and ling, native and not; writes doc/conformance.md
 otp: $(LING) $(OTP_OUT)/stock/suites.tsv
-	@rm -rf $(OTP_OUT)/ling
+	@rm -rf $(OTP_OUT)/ling $(OTP_OUT)/interpreted
 	$(OTP_RUN) --out $(OTP_OUT)/ling --vm $(abspath $(LING)) $(OTP_L)
-	test/otp/report.py table $(OTP_OUT)/stock $(OTP_OUT)/ling > doc/conformance.md
+	$(OTP_RUN) --out $(OTP_OUT)/interpreted --vm "$(abspath $(LING)) +JIT false" $(OTP_L)
+	test/otp/report.py table $(OTP_OUT)/stock $(OTP_OUT)/ling $(OTP_OUT)/interpreted > doc/conformance.md
 	@sed -n '/^| level/,/^$$/p' doc/conformance.md | head -8
 
 # Stock OTP runs once; remove build/otp/stock to have it run again.

@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
 """Hold two runs of OTP's suites against each other.
 
-usage: report.py table STOCK LING     doc/conformance.md, on standard output
+usage: report.py table STOCK NATIVE INTERPRETED
+                                      doc/conformance.md, on standard output
        report.py check LING [SUITE ...]   exit 1 if ling fails a case it should pass
        report.py not-on-stock STOCK   not_on_stock.txt, on standard output
        report.py image IMAGE          doc/conformance-image.md, on standard output;
                                       exit 1 if a case is lost without a reason
 
-STOCK and LING are directories that run.py wrote. Only cases that are ok on stock
+All are directories that run.py wrote. Only cases that are ok on stock
 OTP count. `check` takes those from not_on_stock.txt and the known losses from
 why.txt, so that it needs no stock run:
 
@@ -61,41 +62,51 @@ def tally(run, suite):
     return n
 
 
-def table(stock_dir, ling_dir):
-    stock, ling, why = cases(stock_dir), cases(ling_dir), notes("why.txt")
+def table(stock_dir, native_dir, interpreted_dir):
+    stock, why = cases(stock_dir), notes("why.txt")
+    tiers = {"native": cases(native_dir), "interpreted": cases(interpreted_dir)}
     suites = {key[0] for key in stock}
     per_level, lost, rows = collections.OrderedDict(), [], []
     for level, suite in levels():
         if suite not in suites:
             continue
         counted = [k for k, v in stock.items() if k[0] == suite and v[0] == "ok"]
-        passed = 0
+        passed = dict.fromkeys(tiers, 0)
         for k in counted:
-            status, reason = ling.get(k, ("not run", ""))
-            if status == "ok":
-                passed += 1
-            else:
-                lost.append((suite, k[2], why_not(why, suite, k[2], status, reason)))
-        n = per_level.setdefault(level, [0, 0])
-        n[0] += passed
-        n[1] += len(counted)
-        s, l = tally(stock, suite), tally(ling, suite)
-        rows.append("| %s | %s | %d | %d | %d | %d | %d | %d | %d of %d |" % (
-            level, suite, l["ok"], l["failed"], l["skip"], s["ok"], s["failed"],
-            s["skip"], passed, len(counted)))
+            failed = {}
+            for tier, run in tiers.items():
+                status, reason = run.get(k, ("not run", ""))
+                if status == "ok":
+                    passed[tier] += 1
+                else:
+                    failed[tier] = why_not(why, suite, k[2], status, reason)
+            if failed:
+                lost.append((suite, k[2], " and ".join(failed),
+                             "; ".join(dict.fromkeys(failed.values()))))
+        n = per_level.setdefault(level, collections.Counter())
+        n.update(passed, counted=len(counted))
+        cells = []
+        for run in (*tiers.values(), stock):
+            t = tally(run, suite)
+            cells += [t["ok"], t["failed"], t["skip"]]
+        rows.append((level, suite, len(counted), *passed.values(), *cells))
     print("# OTP's own test suites on ling\n\nWritten by `make otp`; do not edit. "
           "The suites are those of the OTP source package that the\nbuild fetches. "
           "Stock OTP ran with one scheduler; what is ok there counts.\n")
-    print("| level | passed | counted | share |\n|---|---|---|---|")
-    for level, (passed, counted) in per_level.items():
-        print("| %s | %d | %d | %.1f %% |" % (level, passed, counted,
-                                             100 * passed / max(1, counted)))
-    print("\n## Suites\n\n| level | suite | ok | failed | skipped | stock ok | failed "
-          "| skipped | counted |\n|---|---|---|---|---|---|---|---|---|")
-    print("\n".join(rows))
-    print("\n## Counted cases that ling does not pass\n\n| suite | case | why |\n|---|---|---|")
-    for suite, case, text in lost:
-        print("| %s | %s | %s |" % (suite, case, text.replace("|", "\\|")))
+    print("| level | counted | native | | interpreted | |\n|---|---|---|---|---|---|")
+    for level, n in per_level.items():
+        print("| %s | %d | %s |" % (level, n["counted"], " | ".join(
+            "%d | %.1f %%" % (n[tier], 100 * n[tier] / max(1, n["counted"]))
+            for tier in tiers)))
+    print("\n## Suites\n\nCounted cases, and how many pass; then ok/failed/skipped of all."
+          "\n\n| level | suite | counted | native | interpreted | native | interpreted | stock |"
+          "\n|---|---|---|---|---|---|---|---|")
+    for row in rows:
+        print("| %s | %s | %d | %d | %d | %d/%d/%d | %d/%d/%d | %d/%d/%d |" % row)
+    print("\n## Counted cases that ling does not pass\n\n| suite | case | lost | why |"
+          "\n|---|---|---|---|")
+    for row in lost:
+        print("| %s | %s | %s | %s |" % tuple(text.replace("|", "\\|") for text in row))
 
 
 def check(ling_dir, suites):
@@ -157,7 +168,7 @@ def not_on_stock(stock_dir):
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["table"]:
-        table(sys.argv[2], sys.argv[3])
+        table(*sys.argv[2:5])
     elif sys.argv[1:2] == ["check"]:
         sys.exit(check(sys.argv[2], sys.argv[3:]))
     elif sys.argv[1:2] == ["not-on-stock"]:
