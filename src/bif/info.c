@@ -239,6 +239,27 @@ static term system_time_source(struct proc *p)
     return time_source(p, am_CLOCK_REALTIME, os_wall_ns(), false);
 }
 
+void info_taint(term name)
+{
+    struct info *i = vm.info;
+    size_t bytes = (i->ntaints + 1) * sizeof *i->taints;
+
+    for (size_t n = 0; n < i->ntaints; n++)
+        if (i->taints[n] == name)
+            return;
+    i->taints = i->taints ? vm_realloc(i->taints, bytes) : vm_alloc(ALLOC_SYSTEM, bytes);
+    i->taints[i->ntaints++] = name;
+}
+
+static term taints(struct proc *p)
+{
+    term list = TERM_NIL;
+
+    for (size_t n = 0; n < vm.info->ntaints; n++)
+        list = build_cons(p, vm.info->taints[n], list);
+    return list;
+}
+
 static term check_io(struct proc *p)
 {
     const term pairs[][2] = {
@@ -546,7 +567,7 @@ static const struct {
     { am_system_architecture, architecture },
     { am_system_logger, system_logger },
     { am_system_version, system_version },
-    { am_taints, none },
+    { am_taints, taints },
     { am_thread_pool_size, one },
     { am_thread_progress, yes },
     { am_threads, yes },

@@ -36,6 +36,8 @@ struct info {
     term system_logger;                 /* pid, or the atom logger or undefined */
     struct blocker *blockers;           /* blocking.c */
     bool internal_state;                /* erts_debug:set_internal_state/2 */
+    term *taints;                       /* atoms: see info_taint() */
+    size_t ntaints;
 };
 
 /* Before the first process. */
@@ -47,6 +49,9 @@ void info_init(void);
  */
 struct export;
 bool info_own_bif(const struct export *e);
+
+/* system_info(taints): code that is not Erlang came from here, once or still. */
+void info_taint(term name);
 
 /* #{size, kill, error_logger} of new processes. */
 term info_max_heap_size(struct proc *p);

@@ -8,6 +8,7 @@
 #include "bif/bif.h"
 #include "bif/build.h"
 #include "bif/info.h"
+#include "io/io.h"
 #include "op/code.h"
 #include "op/lastcalls.h"
 #include "os/os.h"
@@ -383,7 +384,8 @@ static term item(struct proc *p, struct proc *q, term name)
         return q->flags & PF_OFF_HEAP_MSGS ? am_off_heap : am_on_heap;
     case am_links: return links_list(p, q->id);
     case am_monitors: return monitors(p, q);
-    case am_monitored_by: return links_monitored_by(p, q->id);
+    case am_monitored_by:
+        return proc_watch_ports(p, q, links_monitored_by(p, q->id));
     case am_suspending: return suspending(p, q);
     case am_dictionary: return dictionary(p, q);
     case am_trap_exit: return bool_make(q->flags & PF_TRAP_EXIT);

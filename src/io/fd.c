@@ -298,6 +298,7 @@ static term fd_control(struct port *port, struct proc *p, uint32_t op,
 
 struct port_driver fd_driver = {
     .name = "fd",
+    .hidden = true,
     .open = fd_open,
     .close = fd_close,
     .output = fd_output,

@@ -37,6 +37,11 @@ void filename_init(enum filename_encoding e, enum filename_warning w);
 /* Messages that threads of NIFs sent; the scheduler takes them between slices. */
 void nif_init(void);
 void nif_deliver(void);
+/*
+ * Any thread: have the scheduler call f(arg) between slices, in the order of
+ * asking; before the next one if it is the scheduler that asks.
+ */
+void nif_call_later(void (*f)(void *arg), void *arg);
 /* A function of a module's library, NULL if there is none; a loan. */
 struct nif_func;
 const struct nif_func *nif_function(term module, const char *name, unsigned arity);
@@ -53,7 +58,10 @@ term nif_call_detached(const struct nif_func *f, const term *argv);
 struct proc_watch {
     struct proc_watch *next, **prev;    /* prev NULL: not watching */
     void (*fire)(struct proc_watch *w, struct proc *p);
+    term by;                            /* a port that monitors p so, or 0 */
 };
+/* The ports that watch p, before `list`. heap_alloc of `of`. */
+term proc_watch_ports(struct proc *of, const struct proc *p, term list);
 void proc_watch(struct proc *p, struct proc_watch *w);
 void proc_unwatch(struct proc_watch *w);    /* harmless when not watching */
 

@@ -9,11 +9,13 @@
 #include "io/nif.h"
 
 #include "bif/bif.h"
+#include "bif/info.h"
 #include "op/code.h"
 #include "op/codemem.h"
 #include "os/os.h"
 #include "vm/msg.h"
 #include "vm/ops.h"
+#include "vm/sched.h"
 
 /* Libraries that are linked in. Each of OTP's sources defines its init. */
 ErlNifEntry *zlib_nif_init(void);
@@ -24,11 +26,13 @@ static const struct {
     {"zlib", zlib_nif_init},
 };
 
-/* A message from another thread, in its own fragment. */
+/* A message from another thread, in its own fragment; or a call. */
 struct nif_mail {
     struct nif_mail *next;
     term to, message;
     struct mbuf *frag;
+    void (*call)(void *arg);    /* NULL: a message */
+    void *arg;
 };
 static pthread_mutex_t mail_lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_t scheduler_thread;
@@ -492,8 +496,10 @@ static term load_file(struct proc *p, const char *path, term info)
         goto out;
     }
     result = install(p, c, previous, handle, e, info);
-    if (result == am_ok)
+    if (result == am_ok) {
+        info_taint(c->module);
         return am_ok;
+    }
 out:
     dlclose(handle);
     return result;
@@ -541,16 +547,23 @@ BIF(erlang, load_nif, 2)
 /*
  * Messages. Those of other threads wait for the scheduler.
  */
-static void mail_put(term to, struct mbuf *frag, term message)
+static void mail_put(struct nif_mail mail)
 {
     struct nif_mail *m = vm_alloc(ALLOC_SYSTEM, sizeof *m);
 
-    *m = (struct nif_mail){NULL, to, message, frag};
+    *m = mail;
     pthread_mutex_lock(&mail_lock);
     *vm.nifs->mail_last = m;
     vm.nifs->mail_last = &m->next;
     pthread_mutex_unlock(&mail_lock);
     os_wake();
+}
+
+void nif_call_later(void (*f)(void *arg), void *arg)
+{
+    mail_put((struct nif_mail){.call = f, .arg = arg});
+    if (nif_on_scheduler())
+        sched_look();
 }
 
 void nif_deliver(void)
@@ -565,10 +578,12 @@ void nif_deliver(void)
     vm.nifs->mail_last = &vm.nifs->mail;
     pthread_mutex_unlock(&mail_lock);
     for (; m; m = next) {
-        struct proc *p = proc_find(m->to);
+        struct proc *p = m->call ? NULL : proc_find(m->to);
 
         next = m->next;
-        if (p)
+        if (m->call)
+            m->call(m->arg);
+        else if (p)
             msg_send_mbuf(p, m->frag, m->message);
         else
             mbuf_free(m->frag);
@@ -587,7 +602,7 @@ int enif_send(ErlNifEnv *env, const ErlNifPid *to, ErlNifEnv *msg_env, ERL_NIF_T
         d = (struct dest){m->words, &m->off};
         msg = term_copy(&d, msg);
         m->used = (size_t)(d.htop - m->words);
-        mail_put(to->pid, m, msg);
+        mail_put((struct nif_mail){.to = to->pid, .message = msg, .frag = m});
         if (msg_env)
             env_clear(msg_env);
         return 1;

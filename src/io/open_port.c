@@ -8,6 +8,7 @@
 #include "io/io.h"
 #include "io/port.h"
 #include "vm/big.h"
+#include "vm/node.h"
 #include "vm/ops.h"
 
 /* Queued bytes, as OTP's defaults and limits of busy_limits_port. */
@@ -187,6 +188,7 @@ static bool parse_pair(struct parsed *r, term option, term value)
             r->opts.cd = "";
         return true;
     case am_parallelism:
+        o->parallelism = value == am_true;
         return term_is_bool(value);
     case am_busy_limits_port:
         return parse_limits(r, value, true);
@@ -290,10 +292,13 @@ static const struct port_driver *driver_of(const struct port_opts *o, int *why)
     case PORT_FILE:
         return port_driver_find("file");
     case PORT_SPAWN:
-        d = port_driver_find(o->name);
-        break;
     case PORT_SPAWN_DRIVER:
-        return port_driver_find(o->name);
+        d = port_driver_find(o->name);
+        if (d && (d->hidden || d->leaving))
+            d = NULL;
+        if (o->kind == PORT_SPAWN_DRIVER)
+            return d;
+        break;
     case PORT_SPAWN_EXECUTABLE:
         break;
     }
@@ -309,7 +314,7 @@ BIF(erts_internal, open_port, 2)
     struct parsed r = {0};
     const struct port_driver *driver;
     struct port *port;
-    term result = am_badarg;
+    term result = am_badarg, *hp;
     int err;
 
     if (!parse_settings(&r, arg[1])) {
@@ -348,14 +353,41 @@ BIF(erts_internal, open_port, 2)
     err = driver->open(port, &r.opts);
     if (err < 0) {
         port_abandon(port);
-        result = err == -EINVAL ? am_badarg : errno_atom(err);
+        result = err == -EINVAL            ? am_badarg
+                 : err == PORT_OPEN_EINVAL ? am_einval
+                                           : errno_atom(err);
         goto out;
     }
     link_add(p->id, port->id);
-    result = port->id;
+    if (port->awaits_ack) {
+        ref_next(port->ack);
+        hp = heap_alloc(p, REF_WORDS);
+        result = ref_put(&hp, port->ack);
+    } else {
+        result = port->id;
+    }
 out:
     parsed_clear(&r);
     return result;
+}
+
+void port_open_ack(struct port *port, term reason)
+{
+    struct proc *p = proc_find(port->owner);
+    struct mbuf *m;
+    term t, *hp;
+
+    port->awaits_ack = false;
+    if (reason != THE_NON_VALUE)
+        link_remove(port->owner, port->id);
+    if (!p)
+        return;
+    m = mbuf_new(REF_WORDS + 3);
+    hp = m->words;
+    t = ref_put(&hp, port->ack);
+    t = put_tuple2(&hp, t, reason == THE_NON_VALUE ? port->id : reason);
+    m->used = (size_t)(hp - m->words);
+    msg_send_mbuf(p, m, t);
 }
 
 /* {Item, Value}; THE_NON_VALUE: no such item. */
@@ -374,7 +406,7 @@ static term info(struct proc *p, struct port *port, term item)
         value = links_list(p, port->id);
         break;
     case am_monitors:
-        value = TERM_NIL;       /* no driver here monitors processes */
+        value = port->driver->monitors ? port->driver->monitors(port, p) : TERM_NIL;
         break;
     case am_monitored_by:
         value = links_monitored_by(p, port->id);
@@ -406,7 +438,7 @@ static term info(struct proc *p, struct port *port, term item)
         value = am_port_level;
         break;
     case am_parallelism:
-        value = am_false;
+        value = bool_make(port->parallelism);
         break;
     default:
         return THE_NON_VALUE;

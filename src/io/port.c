@@ -16,6 +16,7 @@
 #include "vm/ops.h"
 #include "vm/print.h"
 #include "vm/sysmon.h"
+#include "vm/timer.h"
 
 #define PORTS_MAX 65536     /* as many as OTP's +Q default */
 #define TABLE_MIN 64        /* buckets */
@@ -40,8 +41,8 @@ void port_init(void)
     port_driver_add(&fd_driver);
     port_driver_add(&ttysl_driver);
     port_driver_add(&ram_file_driver);
-    port_driver_add(&tcp_inet_driver);
     port_driver_add(&udp_inet_driver);
+    port_driver_add(&tcp_inet_driver);
     nif_init();
 }
 
@@ -49,6 +50,24 @@ void port_driver_add(struct port_driver *d)
 {
     d->next = vm.ports->drivers;
     vm.ports->drivers = d;
+}
+
+void port_driver_remove(struct port_driver *d)
+{
+    struct port_driver **at = &vm.ports->drivers;
+
+    while (*at != d)
+        at = &(*at)->next;
+    *at = d->next;
+}
+
+struct port_driver *port_driver_next(const struct port_driver *after)
+{
+    struct port_driver *d = after ? after->next : vm.ports->drivers;
+
+    while (d && d->hidden)
+        d = d->next;
+    return d;
 }
 
 /* {spawn, "name arguments"}: the first word says which. */
@@ -141,6 +160,7 @@ struct port *port_new(struct proc *owner, const struct port_driver *d,
     port->data = am_undefined;
     port->binary = opts->binary;
     port->eof = opts->eof;
+    port->parallelism = opts->parallelism;
     port->os_pid = -1;
     port->line_max = opts->line;
     if (opts->line > 0)
@@ -229,6 +249,13 @@ void port_deliver_term(struct port *port, struct mbuf *frag, term message)
     send_pair(port->owner, port->id, frag, message);
 }
 
+/* What stands before the data, as a list whatever the port's settings. */
+struct head {
+    const uint8_t *bytes;
+    size_t n;
+};
+static const struct head no_head;
+
 /* n bytes as a list or a binary, in d. */
 static size_t bytes_words(const struct port *port, size_t n)
 {
@@ -263,8 +290,9 @@ static term put_bytes(const struct port *port, struct dest *d,
     }
 }
 
-/* {Port, {data, Data}} or {Port, {data, {Flag, Data}}}. */
-static void deliver(struct port *port, term flag, const uint8_t *data, size_t n)
+/* {Port, {data, [Head... | Data]}} or {Port, {data, {Flag, [Head... | Data]}}}. */
+static void deliver(struct port *port, term flag, const struct head *head,
+                    const uint8_t *data, size_t n)
 {
     struct proc *p = proc_find(port->owner);
     struct mbuf *m;
@@ -273,9 +301,11 @@ static void deliver(struct port *port, term flag, const uint8_t *data, size_t n)
 
     if (!p)
         return;
-    m = mbuf_new(bytes_words(port, n) + 3 + 3 + 3);
+    m = mbuf_new(bytes_words(port, n) + head->n * CONS_WORDS + 3 + 3 + 3);
     d = (struct dest){m->words, &m->off};
-    t = put_bytes(port, &d, data, n);
+    t = data ? put_bytes(port, &d, data, n) : TERM_NIL;
+    for (size_t i = head->n; i-- > 0;)
+        t = put_cons(&d.htop, small_make(head->bytes[i]), t);
     if (flag != THE_NON_VALUE)
         t = put_tuple2(&d.htop, flag, t);
     t = put_tuple2(&d.htop, am_data, t);
@@ -285,7 +315,8 @@ static void deliver(struct port *port, term flag, const uint8_t *data, size_t n)
 }
 
 /* {line, N}: up to N bytes a message; eol, or noeol when cut. */
-static void deliver_lines(struct port *port, const uint8_t *data, size_t n)
+static void deliver_lines(struct port *port, const struct head *head,
+                          const uint8_t *data, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
         if (data[i] == '\n') {
@@ -293,28 +324,36 @@ static void deliver_lines(struct port *port, const uint8_t *data, size_t n)
 
             if (len > 0 && port->line[len - 1] == '\r')
                 len--;
-            deliver(port, am_eol, port->line, len);
+            deliver(port, am_eol, head, port->line, len);
             port->line_n = 0;
             continue;
         }
         if (port->line_n == port->line_max) {
-            deliver(port, am_noeol, port->line, port->line_n);
+            deliver(port, am_noeol, head, port->line, port->line_n);
             port->line_n = 0;
         }
         port->line[port->line_n++] = data[i];
     }
 }
 
-void port_deliver(struct port *port, const void *data, size_t n)
+void port_deliver_head(struct port *port, const void *head, size_t head_n,
+                       const void *data, size_t n)
 {
-    port->bytes_in += n;
-    vm.info->io_in_bytes += n;
+    struct head h = {head, head_n};
+
+    port->bytes_in += head_n + n;
+    vm.info->io_in_bytes += head_n + n;
     if (port->closing)
         return;
     if (port->line_max > 0)
-        deliver_lines(port, data, n);
+        deliver_lines(port, &h, data, n);
     else
-        deliver(port, THE_NON_VALUE, data, n);
+        deliver(port, THE_NON_VALUE, &h, data, n);
+}
+
+void port_deliver(struct port *port, const void *data, size_t n)
+{
+    port_deliver_head(port, NULL, 0, data, n);
 }
 
 /*
@@ -371,7 +410,7 @@ void port_drained(struct port *port)
 void port_eof(struct port *port)
 {
     if (port->line_n > 0 && !port->closing) {
-        deliver(port, am_noeol, port->line, port->line_n);
+        deliver(port, am_noeol, &no_head, port->line, port->line_n);
         port->line_n = 0;
     }
     if (port->eof && !port->closing)
@@ -444,6 +483,20 @@ void proc_unwatch(struct proc_watch *w)
     w->prev = NULL;
 }
 
+term proc_watch_ports(struct proc *of, const struct proc *p, term list)
+{
+    const struct proc_watch *w = p->flags & PF_USING_PORTS ? p->ports : NULL;
+
+    for (; w; w = w->next) {
+        if (w->by) {
+            term *hp = heap_alloc(of, CONS_WORDS);
+
+            list = put_cons(&hp, w->by, list);
+        }
+    }
+    return list;
+}
+
 void port_proc_exit(struct proc *p)
 {
     struct proc_watch **list = (struct proc_watch **)&p->ports;
@@ -461,13 +514,22 @@ void port_flush(void)
     struct port_table *t = vm.ports;
     bool more = true;
 
+    for (struct port *p = t->first, *next; p; p = next) {
+        next = p->all_next;
+        if (p->driver->flush_to_halt && !p->closing)
+            p->driver->flush(p);
+    }
     while (more) {
         more = false;
         for (size_t i = 0; i <= t->mask; i++)
             for (struct port *p = t->bucket[i]; p; p = p->next)
                 more |= p->driver->queued && p->driver->queued(p) > 0;
-        if (more)
-            os_wait(UINT64_MAX);
+        if (more) {
+            /* What drains a queue may be a timer's or a thread's to do. */
+            os_wait(timer_next_ns());
+            nif_deliver();
+            timer_run(os_mono_ns());
+        }
     }
 }
 
@@ -488,6 +550,21 @@ static enum out_result output(struct port *port, term from, term data, bool forc
     if (port->busy && !force)
         return OUT_BUSY;
     port->caller = from;
+    if (port->driver->output_term) {
+        term id = port->id;
+        bool ok;
+
+        was = msacc_enter(MSACC_PORT);
+        ok = port->driver->output_term(port, data, &n);
+        msacc_enter(was);
+        if (!ok)
+            return OUT_BAD;
+        vm.info->io_out_bytes += n;
+        port = find_any(port_number(id));
+        if (port)
+            port->bytes_out += n;
+        return OUT_OK;
+    }
     if (binary_bytes(data, &b)) {
         port->bytes_out += b.size;
         vm.info->io_out_bytes += b.size;

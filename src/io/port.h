@@ -26,7 +26,7 @@ struct port_opts {
     unsigned packet;                /* bytes of length before data: 0, 1, 2, 4 */
     bool in, out;                   /* directions; one at least */
     bool use_stdio, stderr_to_stdout, exit_status;
-    bool binary, eof;
+    bool binary, eof, parallelism;
     size_t line;                    /* 0: none */
     const char *cd;                 /* NULL: as the VM's */
     char **args;                    /* NULL or: args[0] NULL or arg0, args, NULL */
@@ -34,19 +34,28 @@ struct port_opts {
     size_t high, low;               /* queued bytes: busy from, until */
 };
 
+#define PORT_OPEN_EINVAL (-4096)        /* no errno */
 struct port_driver {
     const char *name;               /* as in open_port({spawn, Name}, _) */
-    /* 0, or negative errno: open_port fails so; -EINVAL is badarg. */
+    bool hidden;                    /* ... not there; nor in a list of drivers */
+    bool leaving;                   /* takes no new ports */
+    /*
+     * 0, or negative errno: open_port fails so; -EINVAL is badarg, and
+     * PORT_OPEN_EINVAL einval.
+     */
     int (*open)(struct port *port, const struct port_opts *opts);
     /* The end: free state. Nothing of the driver is called afterwards. */
     void (*close)(struct port *port);
     /* Data for the port, flattened. A loan. NULL: badarg. */
     void (*output)(struct port *port, const uint8_t *data, size_t n);
+    /* The same as it came, instead, if not NULL. A loan. False: no iolist, badarg. */
+    bool (*output_term)(struct port *port, term data, size_t *n);
     /*
      * The port is being closed and may have to write what is queued first: stop
      * all else, or give the queue up. NULL: nothing to do.
      */
     void (*flush)(struct port *port);
+    bool flush_to_halt;             /* ... and before the VM ends */
     /* Bytes accepted and not yet written; NULL: always 0. See port_drained. */
     size_t (*queued)(struct port *port);
     /* port_control/3; the result on p's heap, THE_NON_VALUE: badarg. */
@@ -54,6 +63,8 @@ struct port_driver {
                     const uint8_t *data, size_t n);
     /* port_call/3, may be NULL. THE_NON_VALUE: badarg. */
     term (*call)(struct port *port, struct proc *p, uint32_t op, term data);
+    /* Pids of the processes it monitors, a list on p's heap; NULL: none. */
+    term (*monitors)(struct port *port, struct proc *p);
     bool soft_busy;                 /* takes port_command(_, _, [force]) */
     struct port_driver *next;
 };
@@ -71,6 +82,9 @@ struct port {
     struct tracee trace;
     bool binary;                    /* deliver data as binaries */
     bool eof;                       /* say eof instead of closing */
+    bool parallelism;               /* open_port's option: only kept */
+    bool awaits_ack;                /* open_port waits for port_open_ack() */
+    uint64_t ack[2];                /* ... for a message with this reference */
     bool busy;
     bool closing;                   /* not to be found any more */
     bool say_closed;                /* ... to the owner, at the end */
@@ -88,8 +102,11 @@ struct port {
 
 void port_init(void);
 void port_driver_add(struct port_driver *d);
+void port_driver_remove(struct port_driver *d);     /* no port is of it */
 
 struct port_driver *port_driver_find(const char *name);
+/* All there are, from the latest; NULL before the first, and at the end. */
+struct port_driver *port_driver_next(const struct port_driver *after);
 
 /* For open_port: a port in the table, NULL if it is full; and back out. */
 struct port *port_new(struct proc *owner, const struct port_driver *d,
@@ -110,10 +127,18 @@ void port_exit_signal(term port, term from, term reason, bool from_link);
 
 /* For drivers: {Port, {data, Bytes}} to the owner. */
 void port_deliver(struct port *port, const void *data, size_t n);
+/* The same behind bytes that are always a list. data NULL: [] is behind them. */
+void port_deliver_head(struct port *port, const void *head, size_t head_n,
+                       const void *data, size_t n);
 /* {Port, Message}. message lies in frag (taken; NULL if immediate). */
 void port_deliver_term(struct port *port, struct mbuf *frag, term message);
 /* End of input: {Port, eof}, or the port ends with reason normal. */
 void port_eof(struct port *port);
+/*
+ * A port whose `open` set awaits_ack is open now, or open_port/2 fails with this
+ * reason (THE_NON_VALUE: it is open). The driver ends the port itself then.
+ */
+void port_open_ack(struct port *port, term reason);
 /* The port ends by itself. */
 void port_exit(struct port *port, term reason);
 void port_exit_errno(struct port *port, int err);   /* reason: the posix atom */

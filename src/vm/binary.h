@@ -22,11 +22,14 @@
 #define REFC_SATURATED INT64_MAX
 struct refbin {
     int64_t refc;
-    size_t size;            /* bytes in use; grows under an appending owner */
-    size_t capacity;
     void (*free)(struct refbin *b);  /* NULL: vm_free; else resource, mapped ... */
+    size_t capacity;
+    size_t size;            /* bytes in use; grows under an appending owner */
     uint8_t data[] __attribute__((aligned(16)));
 };
+/* Drivers see the size with the bytes right behind it: an ErlDrvBinary. */
+static_assert(offsetof(struct refbin, data) == offsetof(struct refbin, size) + 8,
+              "the bytes follow their number");
 #define refbin_new(size) refbin_new_in(size, __func__)  /* count 1; never NULL */
 struct refbin *refbin_new_in(size_t size, const char *caller);
 struct refbin *refbin_try_new(size_t size);     /* or NULL */

@@ -382,6 +382,12 @@ static void deliver(void)
     msacc_enter(MSACC_OTHER);
 }
 
+void sched_look(void)
+{
+    vm.sched->reds = LOOK_REDS;
+    vm.sched->looks = LOOKS_PER_WAIT;
+}
+
 static void sleep_until(struct sched *s, uint64_t ns)
 {
     uint64_t from = unlikely(vm.info->wall_time) ? os_mono_ns() : 0;

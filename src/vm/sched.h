@@ -91,6 +91,8 @@ void sched_request(struct proc *p);
 struct proc *sched_next(struct runq q[PRIOS]);
 /* Once p, which runs, has ended its slice, less urgent ones get one too (not all of a crowd). */
 void sched_let_others(const struct proc *p);
+/* What has come from outside is looked at before the next slice. */
+void sched_look(void);
 /* Run until halt; returns the status. */
 int sched_run(void);
 /* erlang:halt/2, after flushing. */

@@ -386,6 +386,7 @@ static size_t spawn_queued(struct port *port)
 
 static struct port_driver spawn_driver = {
     .name = "spawn",
+    .hidden = true,
     .open = spawn_open,
     .close = spawn_close,
     .output = spawn_output,
@@ -414,6 +415,7 @@ static int file_open(struct port *port, const struct port_opts *o)
 
 static struct port_driver file_driver = {
     .name = "file",
+    .hidden = true,
     .open = file_open,
     .close = spawn_close,
     .output = spawn_output,
