@@ -392,6 +392,24 @@ BIF(erts_debug, get_internal_state, 1)
     }
 }
 
+/*
+ * A signal to a process that takes so many milliseconds to handle. Signals are
+ * handled where they are sent, at once: nothing else happens meanwhile.
+ */
+static term block_signals(struct proc *p, term pid, term ms)
+{
+    uint64_t from = os_mono_ns();
+    int64_t n;
+
+    if (!term_is_local_pid(pid) || !term_to_int64(ms, &n))
+        return bif_badarg(p);
+    if (!proc_find(pid))
+        return am_false;
+    while (n > 0 && (os_mono_ns() - from) / 1000000 < (uint64_t)n)
+        ;
+    return am_true;
+}
+
 BIF(erts_debug, set_internal_state, 2)
 {
     struct proc *q;
@@ -458,6 +476,10 @@ BIF(erts_debug, set_internal_state, 2)
         return am_true;
     case am_proc_sig_buffers:
         return am_false;
+    case am_proc_sig_block:
+        return term_is_tuple_of(arg[1], 2) ? block_signals(p, *tuple_at(arg[1], 1),
+                                                           *tuple_at(arg[1], 2))
+                                           : bif_badarg(p);
     case am_unicode_loop_limit:
     case am_re_loop_limit:
     case am_binary_loop_limit:
