@@ -34,8 +34,8 @@ LDLIBS  := -lm -ldl -lpthread -l:libz.a
 
 VM_SRC  := $(filter-out src/op/t1%.c,$(wildcard src/op/*.c)) \
            $(wildcard src/vm/*.c src/bif/*.c src/io/*.c src/fs/*.c src/net/*.c)
-OS_SRC  := $(wildcard src/os/linux/*.c)
-VM_HDR  := $(wildcard src/*/*.h src/os/linux/*.h include/abi/*.h)
+OS_SRC  := $(wildcard src/os/linux/*.c src/io/drv/*.c)
+VM_HDR  := $(wildcard src/*/*.h src/os/linux/*.h src/io/drv/*.h include/abi/*.h)
 OP_TAB  := $(wildcard src/op/*.tab)
 ATOM_SRC := $(VM_SRC) $(OS_SRC) $(wildcard src/*/*.h) $(OP_TAB)
 

@@ -10,6 +10,9 @@ CFLAGS_nif_term := $(NIF_INC)
 CFLAGS_nif_resource := $(NIF_INC)
 CFLAGS_nif_lib := $(NIF_INC)
 
+# Port drivers of libraries, over the same headers.
+$(OBJ)/io/drv/%.o: CFLAGS += $(NIF_INC)
+
 # zlib's natives
 DEP_OBJ += $(OBJ)/dep/zlib_nif.o
 $(OBJ)/dep/zlib_nif.o: $(OTPSRC)/erts/emulator/nifs/common/zlib_nif.c

@@ -30,7 +30,20 @@ check-stock: $(T_BEAM)
 $(T_OUT)/nif_api.so: test/erl/nif_api.c
 	@mkdir -p $(T_OUT)
 	@echo '  $@'; $(CC) -shared -fPIC -O1 -g -DHAVE_SYS_UIO_H $(NIF_INC) -o $@ $<
-check-stock check-ling: $(T_OUT)/nif_api.so
+# The driver of test/erl/driver_*.erl; once more for each way to be wrong.
+T_DRIVERS := $(patsubst %,$(T_OUT)/driver_api%.so,_v _lock _name _version _fails) \
+    $(T_OUT)/driver_api.so
+T_DRV_v       := -DDRIVER_NAME='"driver_api_v"' -DDRIVER_OUTPUTV
+T_DRV_lock    := -DDRIVER_NAME='"driver_api_lock"'
+T_DRV_name    := -DDRIVER_NAME='"another"'
+T_DRV_version := -DDRIVER_NAME='"driver_api_version"' -DDRIVER_VERSION=1
+T_DRV_fails   := -DDRIVER_NAME='"driver_api_fails"' -DDRIVER_INIT_FAILS
+$(T_DRIVERS): test/erl/driver_api.c
+	@mkdir -p $(T_OUT)
+	@echo '  $@'; $(CC) -shared -fPIC -O1 -g -Wno-deprecated-declarations \
+	    -DHAVE_SYS_UIO_H $(NIF_INC) \
+	    $(T_DRV$(patsubst driver_api%.so,%,$(@F))) -o $@ $<
+check-stock check-ling: $(T_OUT)/nif_api.so $(T_DRIVERS)
 check-ling: $(LING) $(T_BEAM)
 	$(LING) -noshell -pa $(T_OUT) -eval 'test:run($(T_LIST))'
 	$(LING) +JIT false -noshell -pa $(T_OUT) -eval 'test:run($(T_LIST))'
@@ -68,7 +81,8 @@ check-web: $(LING) examples kindling
 
 # The same in an image, which has no Unix processes to spawn, no devices, links
 # or owners among its files, and loads no .so.
-T_HOSTED := port_spawn file_raw $(patsubst test/erl/%.erl,%,$(wildcard test/erl/nif_*.erl))
+T_HOSTED := port_spawn file_raw \
+    $(patsubst test/erl/%.erl,%,$(wildcard test/erl/nif_*.erl test/erl/driver_*.erl))
 T_IMAGE_LIST := [$(subst $(space),$(comma),$(strip $(filter-out $(T_HOSTED),$(T_MODS))))]
 $(T_OUT).img: $(T_BEAM) bin/kindling bin/tender bin/ling.elf bin/kindling.beam
 	bin/kindling build -q -o $@ --app compiler --file /test=$(T_OUT) \

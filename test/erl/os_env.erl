@@ -1,4 +1,4 @@
-%% os: environment, pid, clocks, signals, and erl_ddll without drivers.
+%% os: environment, pid, clocks, signals.
 -module(os_env).
 -export([main/0]).
 -include("test.hrl").

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "fs/vfs.h"
+#include "io/ddll.h"
 #include "io/port.h"
 #include "os/linux/args.h"
 #include "os/linux/linux.h"
@@ -133,6 +134,7 @@ int main(int argc, char **argv)
     boot_init();
     flags_apply(&c.emulator);
     spawn_init();
+    ddll_init();
     p = (struct preload){c.root, c.erts, NULL};
     boot_preload(fetch, &p);
     vm_free(p.beam);
