@@ -157,9 +157,10 @@ all_left(N) -> erlang:yield(), all_left(N - 1).
 
 %% One that never lets the collector be alone does not fill the range of literals.
 in_a_loop() ->
+    L = lists:seq(1, 500),
     Before = erlang:memory(code),
     [begin
-         persistent_term:put({?MODULE,loop}, I),
+         persistent_term:put({?MODULE,loop}, [I|L]),
          persistent_term:erase({?MODULE,loop})
-     end || I <- lists:seq(1, 100000)],
+     end || I <- lists:seq(1, 5000)],
     ?is(true, erlang:memory(code) - Before < 4000000).
