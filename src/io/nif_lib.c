@@ -124,17 +124,84 @@ struct ErlDrvTid_ {
 static __thread struct ErlDrvTid_ *this_thread;
 static __thread struct ErlDrvTid_ foreign;     /* one we did not start */
 
+/*
+ * Values of a thread, by key. The C library has 1024 keys for all; here there are
+ * as many as are asked for, and each thread has an array of values.
+ */
+static struct {
+    pthread_mutex_t lock;
+    pthread_once_t once;
+    pthread_key_t values;           /* frees them when a thread ends */
+    bool *used;
+    int n;
+} keys = {.lock = PTHREAD_MUTEX_INITIALIZER, .once = PTHREAD_ONCE_INIT};
+struct values {
+    int n;
+    void *v[];
+};
+
+static void keys_init(void)
+{
+    pthread_key_create(&keys.values, free);
+}
+
 int enif_tsd_key_create(char *name, ErlNifTSDKey *key)
 {
-    pthread_key_t k;
-    int err = pthread_key_create(&k, NULL);
+    int err = 0, i = 0;
 
-    *key = (ErlNifTSDKey)k;
+    pthread_once(&keys.once, keys_init);
+    pthread_mutex_lock(&keys.lock);
+    while (i < keys.n && keys.used[i])
+        i++;
+    if (i == keys.n) {
+        int n = keys.n ? keys.n * 2 : 16;
+        bool *used = n > keys.n ? realloc(keys.used, (size_t)n * sizeof *used) : NULL;
+
+        if (used) {
+            memset(used + keys.n, 0, (size_t)(n - keys.n) * sizeof *used);
+            keys.used = used;
+            keys.n = n;
+        } else {
+            err = ENOMEM;
+        }
+    }
+    if (!err)
+        keys.used[i] = true;
+    *key = err ? -1 : i;
+    pthread_mutex_unlock(&keys.lock);
     return err;
 }
-void enif_tsd_key_destroy(ErlNifTSDKey key) { pthread_key_delete((pthread_key_t)key); }
-void enif_tsd_set(ErlNifTSDKey key, void *v) { pthread_setspecific((pthread_key_t)key, v); }
-void *enif_tsd_get(ErlNifTSDKey key) { return pthread_getspecific((pthread_key_t)key); }
+
+void enif_tsd_key_destroy(ErlNifTSDKey key)
+{
+    pthread_mutex_lock(&keys.lock);
+    if (key >= 0 && key < keys.n)
+        keys.used[key] = false;
+    pthread_mutex_unlock(&keys.lock);
+}
+
+void enif_tsd_set(ErlNifTSDKey key, void *value)
+{
+    struct values *v = pthread_getspecific(keys.values);
+    int n = v ? v->n : 0;
+
+    if (key >= n) {
+        v = realloc(v, sizeof *v + ((size_t)key + 16) * sizeof *v->v);
+        if (!v)
+            vm_no_memory((size_t)key * sizeof *v->v, "a thread's values", __func__);
+        memset(v->v + n, 0, (size_t)(key + 16 - n) * sizeof *v->v);
+        v->n = key + 16;
+        pthread_setspecific(keys.values, v);
+    }
+    v->v[key] = value;
+}
+
+void *enif_tsd_get(ErlNifTSDKey key)
+{
+    const struct values *v = pthread_getspecific(keys.values);
+
+    return v && key < v->n ? v->v[key] : NULL;
+}
 
 ErlNifThreadOpts *enif_thread_opts_create(char *name)
 {

@@ -227,6 +227,24 @@ static int queue_test(ErlDrvPort p)
     return 0;
 }
 
+/* More than the C library has. */
+static int many_keys(void)
+{
+    static ErlDrvTSDKey key[2000];
+    int n = (int)(sizeof key / sizeof *key), ok = 1;
+
+    for (int i = 0; i < n; i++) {
+        ok &= erl_drv_tsd_key_create("many", &key[i]) == 0;
+        erl_drv_tsd_set(key[i], (void *)(intptr_t)(i + 1));
+    }
+    for (int i = 0; i < n; i++) {
+        ok &= erl_drv_tsd_get(key[i]) == (void *)(intptr_t)(i + 1);
+        erl_drv_tsd_set(key[i], NULL);
+        erl_drv_tsd_key_destroy(key[i]);
+    }
+    return ok;
+}
+
 /* What else there is to ask; 0, or the number of what went wrong. */
 static int misc_test(struct state *s)
 {
@@ -266,6 +284,8 @@ static int misc_test(struct state *s)
         return 8;
     erl_drv_tsd_set(key, NULL);
     erl_drv_tsd_key_destroy(key);
+    if (!many_keys())
+        return 15;
     if (erl_drv_mutex_trylock(m))
         return 9;
     erl_drv_mutex_unlock(m);
@@ -304,6 +324,14 @@ static void drv_ready_async(ErlDrvData d, ErlDrvThreadData data)
     if (j->n == 3)
         say((struct state *)d, "jobs", sum);
     driver_free(j);
+}
+
+/* A job that takes the port's lock, which is to outlive the port. */
+static void late_invoke(void *data)
+{
+    usleep(20000);
+    driver_pdl_lock(data);
+    driver_pdl_unlock(data);
 }
 
 static void start_jobs(struct state *s)
@@ -362,6 +390,10 @@ static void command(struct state *s, char *buf, ErlDrvSizeT n)
     case 'q': driver_enq(p, buf + 1, n - 1); break;
     case 'j': start_jobs(s); break;
     case 'b': set_busy_port(p, 1); break;
+    case 'J':
+        s->pdl = driver_pdl_create(p);
+        driver_async(p, NULL, late_invoke, s->pdl, NULL);
+        break;
     case 'h':
         s->pdl = driver_pdl_create(p);
         driver_pdl_lock(s->pdl);

@@ -129,7 +129,15 @@ jobs() ->
     port_command(P, "j"),
     ?is({jobs, P, 123}, recv()),
     port_command(P, "j"),
-    close(P).
+    close(P),
+    Late = open("", []),
+    port_command(Late, "J"),
+    close(Late),
+    %% Behind that job, as all have one thread.
+    Q = open("", []),
+    port_command(Q, "j"),
+    ?is({jobs, Q, 123}, recv()),
+    close(Q).
 
 watching() ->
     {monitored_by, L} = process_info(self(), monitored_by),

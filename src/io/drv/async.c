@@ -16,6 +16,7 @@ struct job {
     struct job *next;
     ErlDrvPort port;            /* holds a reference */
     struct library *lib;        /* the same */
+    ErlDrvPDL pdl;              /* the port's, if it has one: the same */
     void (*invoke)(void *data);
     void (*free)(void *data);   /* may be NULL */
     void *data;
@@ -40,6 +41,8 @@ static void job_done(void *arg)
     } else if (j->free) {
         j->free(j->data);
     }
+    if (j->pdl)
+        driver_pdl_dec_refc(j->pdl);
     drv_put(p);
     if (j->lib)
         library_put(j->lib);
@@ -89,9 +92,12 @@ long driver_async(ErlDrvPort p, unsigned int *key, void (*invoke)(void *), void 
         *key = 0;               /* the thread that does it */
     j = vm_alloc(ALLOC_SYSTEM, sizeof *j);
     *j = (struct job){
-        .port = p, .lib = p->driver->lib, .invoke = invoke, .free = free_data, .data = data,
+        .port = p, .lib = p->driver->lib, .pdl = p->pdl, .invoke = invoke, .free = free_data,
+        .data = data,
     };
     drv_get(p);
+    if (j->pdl)
+        driver_pdl_inc_refc(j->pdl);
     if (j->lib)
         library_get(j->lib);
     pthread_mutex_lock(&work.lock);
