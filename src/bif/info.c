@@ -260,10 +260,11 @@ static term taints(struct proc *p)
     return list;
 }
 
+/* One set, which the scheduler waits for: the only thread that does. */
 static term check_io(struct proc *p)
 {
     const term pairs[][2] = {
-        { am_poll_threads, small_make(0) },
+        { am_poll_threads, small_make(1) },
         { am_active_fds, small_make(0) },
         { am_max_fds, small_make(1024) },
         { am_fallback, am_false },
@@ -271,7 +272,7 @@ static term check_io(struct proc *p)
         { am_batch_updates, am_false },
         { am_pending_updates, small_make(0) },
         { am_lazy_updates, am_false },
-        { am_total_poll_set_size, small_make(0) },
+        { am_total_poll_set_size, small_make((int64_t)os_watched()) },
         { am_memory_size, small_make(0) },
         { am_kernel_poll, am_false },
         { am_primary, am_poll },

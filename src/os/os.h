@@ -89,6 +89,7 @@ struct os_watch {
 };
 void os_watch(struct os_watch *w, unsigned events); /* again to change events */
 void os_unwatch(struct os_watch *w);
+size_t os_watched(void);                /* descriptors that are watched */
 
 /*
  * Block until mono_ns (0: only look, UINT64_MAX: for ever), until something

@@ -409,6 +409,16 @@ static void command(struct state *s, char *buf, ErlDrvSizeT n)
                 driver_failure_posix(p, errno);
         }
         break;
+    case 'f': {
+        int fd = dup(1);
+
+        close(fd);
+        driver_select(p, (ErlDrvEvent)(intptr_t)fd, ERL_DRV_READ, 1);
+        driver_select(p, (ErlDrvEvent)(intptr_t)fd, ERL_DRV_READ, 0);
+        driver_select(p, (ErlDrvEvent)(intptr_t)fd, ERL_DRV_READ, 1);
+        driver_set_timer(p, 5);
+        break;
+    }
     case 'n':
         other = driver_create_port(p, driver_caller(p), DRIVER_NAME, NULL);
         if (other != (ErlDrvPort)-1) {

@@ -122,7 +122,12 @@ selecting() ->
     P = open("", []),
     port_command(P, "wpipe"),
     ?is({P, {data, "Rpipe"}}, recv()),
-    close(P).
+    close(P),
+    %% A descriptor that is not open is never ready.
+    Q = open("", []),
+    port_command(Q, "f"),
+    ?is({Q, {data, "T"}}, recv()),
+    close(Q).
 
 jobs() ->
     P = open("", []),

@@ -6,6 +6,8 @@
  * deselected so: then the driver's stop_select may close it. Everything happens
  * on the scheduler, so that is at once.
  */
+#include <fcntl.h>
+
 #include "io/drv/drv.h"
 
 #include "os/os.h"
@@ -123,6 +125,10 @@ int driver_select(ErlDrvPort p, ErlDrvEvent event, int mode, int on)
     if (drv_off_scheduler(__func__) || !p || !p->port || fd < 0 || (on && p->stopping))
         return -1;
     e = event_find(fd);
+    if (on && fcntl(fd, F_GETFD) < 0) {
+        complain(p, "driver_select() by driver '%s' of a bad file descriptor%s (fd %d)", "", fd);
+        return -1;
+    }
     if (!e && on)
         e = event_new(fd);
     if (e) {

@@ -149,6 +149,15 @@ void os_unwatch(struct os_watch *w)
     }
 }
 
+size_t os_watched(void)
+{
+    size_t n = 0;
+
+    for (const struct os_watch *w = watches; w; w = w->next)
+        n++;
+    return n;
+}
+
 static bool ready(const struct os_watch *w, bool input, unsigned *events)
 {
     *events = w->events & OS_WRITE ? OS_WRITE : 0;

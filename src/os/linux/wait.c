@@ -145,6 +145,15 @@ void os_unwatch(struct os_watch *w)
     }
 }
 
+size_t os_watched(void)
+{
+    size_t n = files;
+
+    for (size_t fd = 0; fd < fds_size; fd++)
+        n += fds[fd].told != 0;
+    return n;
+}
+
 static void run_ready(int fd, unsigned events)
 {
     for (struct os_watch *w = fds[fd].first; w; w = walk_next) {
