@@ -20,6 +20,9 @@
 
 #define FIRST_BUCKETS 64
 #define FIRST_TIMES 16
+/* Words of stack that are unwound in one go, some milliseconds at worst. */
+#define PACE_WORDS 8192
+#define PACE_WORDS_STRESS 8
 
 void break_init(void)
 {
@@ -325,7 +328,7 @@ void break_settle(struct code *c, struct func *f)
 
 static const uint8_t frame_words[BREAK_KINDS] = {
     [BREAK_RETURN] = 2, [BREAK_EXCEPTION] = 2, [BREAK_RETURN_TO] = 0,
-    [BREAK_TIME_RETURN] = 1,
+    [BREAK_TIME_RETURN] = 1, [BREAK_PACE] = 1,
 };
 
 static int kind_of(code_ptr ret)
@@ -675,6 +678,31 @@ void break_again(struct sched *S)
 
 /* ---- returns ---- */
 
+void break_pace(struct proc *p, code_ptr self)
+{
+    struct heap *h = &p->heap;
+    struct code *c;
+    struct func *f;
+    size_t depth = (size_t)(h->hend - h->stop);
+    size_t apart = vm.stress_gc ? PACE_WORDS_STRESS : PACE_WORDS;
+
+    /* An exception, or hibernation, may have left some without a word. */
+    if (depth < p->paced)
+        p->paced = (uint32_t)depth;
+    if (depth < p->paced + apart || depth > UINT32_MAX ||
+        heap_free_words(h) < 1u + frame_words[BREAK_PACE])
+        return;
+    /* Elsewhere, in a receive that loops, the stack begins with a frame. */
+    c = code_find(self);
+    f = c ? code_func(c, self) : NULL;
+    if (!f || (code_ptr)((char *)c->base + f->entry) != self)
+        return;
+    h->stop -= 1 + frame_words[BREAK_PACE];
+    h->stop[0] = (term)(uintptr_t)code_return_stub[BREAK_PACE];
+    h->stop[1] = small_make(p->paced);
+    p->paced = (uint32_t)depth;
+}
+
 /* The tracer that a frame names; flags: how to tell it. NULL: none, now. */
 static const struct tracer *frame_tracer(struct proc *p, term t, struct tracer *own,
                                          uint32_t *flags)
@@ -724,6 +752,7 @@ code_ptr break_returned(struct sched *S, unsigned kind)
 {
     struct proc *p = S->p;
     const term *frame = p->heap.stop;
+    code_ptr to;
     bool is_to;
 
     switch (kind) {
@@ -738,9 +767,13 @@ code_ptr break_returned(struct sched *S, unsigned kind)
         time_goes_to(p, term_is_nil(frame[0]) ? NULL
                                               : (struct export *)(uintptr_t)frame[0]);
         break;
+    case BREAK_PACE:
+        p->paced = (uint32_t)small_value(frame[0]);
+        break;
     }
     p->heap.stop += frame_words[kind] + 1;
-    return (code_ptr)(uintptr_t)p->heap.stop[-1];
+    to = (code_ptr)(uintptr_t)p->heap.stop[-1];
+    return kind == BREAK_PACE ? cold_returned(S, to) : to;
 }
 
 void break_unwind(struct sched *S, struct proc *p, const term *slot, term class, term value)

@@ -10,6 +10,11 @@
  *    RETURN, EXCEPTION   export (looks like a small), tracer: true or [Module|State]
  *    RETURN_TO           nothing
  *    TIME                the export that was timed before, or []
+ *    PACE                p->paced before
+ *
+ * PACE is no breakpoint's. Functions count no reductions when they return, and a
+ * deep stack takes long to unwind; so a slice that ends deep puts one there, and
+ * who returns to it ends a slice too.
  *
  * Code of an image can't be written. While a breakpoint is on there, processes
  * run with no reductions in sight, so that each function entry comes to
@@ -83,6 +88,9 @@ void break_save(bool on);
 /* Exports lead elsewhere than they did: where they shall be saved they are again. */
 void break_save_again(void);
 
+/* p ends its slice before self: a PACE frame, if it is deep and that is an entry. */
+void break_pace(struct proc *p, code_ptr self);
+
 /* For the instructions: where to go on; NULL: S->end says why not. */
 code_ptr break_hit(struct sched *S, struct breakpoint *b);
 code_ptr break_returned(struct sched *S, unsigned kind);
@@ -95,7 +103,10 @@ void break_unwind(struct sched *S, struct proc *p, const term *slot, term class,
                   term value);
 
 /* Return stubs, by kind; code.c makes them. */
-enum { BREAK_RETURN, BREAK_EXCEPTION, BREAK_RETURN_TO, BREAK_TIME_RETURN, BREAK_KINDS };
+enum {
+    BREAK_RETURN, BREAK_EXCEPTION, BREAK_RETURN_TO, BREAK_TIME_RETURN, BREAK_PACE,
+    BREAK_KINDS
+};
 extern code_ptr code_return_stub[BREAK_KINDS];
 /* Words of the frame that returns to a stub; -1: it is none of ours. */
 int break_frame(code_ptr ret);

@@ -113,7 +113,20 @@ code_ptr cold_yield(struct sched *S)
         return S->p->heap.want_gc ? cold_gc(S) : S->self;
     }
     S->p->reds_left = (int32_t)S->fcalls;
+    break_pace(S->p, S->self);
     return switch_out(S, S->live, RUN_YIELD);
+}
+
+code_ptr cold_returned(struct sched *S, code_ptr to)
+{
+    /* Who looks at p finds it in a function; else the next entry has to do. */
+    if (!code_find(to)) {
+        S->reds_kept = S->fcalls = 0;
+        return to;
+    }
+    S->self = to;
+    S->reds_kept = S->p->reds_left = 0;
+    return switch_out(S, 1, RUN_YIELD);
 }
 
 /* A body BIF, or what it made, asks for a collection: see NOTICE_HEAP. */

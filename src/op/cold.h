@@ -39,5 +39,7 @@ code_ptr cold_system_limit(struct sched *S);
 code_ptr cold_bif_failed(struct sched *S);
 /* Reductions are used up: go on at self later, with S->live x registers. */
 code_ptr cold_yield(struct sched *S);
+/* The same with x0, what a function returns to `to`. */
+code_ptr cold_returned(struct sched *S, code_ptr to);
 
 #endif

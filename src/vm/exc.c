@@ -94,7 +94,7 @@ static bool is_chain(const term *sp, const term *end)
         if (!term_is_small((term)(uintptr_t)ret))
             return false;
         uint32_t frame = code_frame(ret - 1, &c);
-        if (!c || frame & FRAME_UNSURE)
+        if ((!c && break_frame(ret) < 0) || frame & FRAME_UNSURE)
             return false;
         sp += frame;
     }

@@ -88,6 +88,7 @@ struct proc {
     struct exc exc;
     code_ptr exc_pc;                /* the instruction that raised */
     uint32_t catches;               /* catch and try frames on the stack */
+    uint32_t paced;                 /* depth of its last BREAK_PACE frame: op/break.h */
 
     term id;                        /* its pid */
     uint32_t flags;                 /* enum proc_flags */
