@@ -36,6 +36,11 @@ size_t os_pages_in_use(void);           /* bytes handed out and not given back *
 #define OS_LARGE ((size_t)7 << 10)
 void *os_large(size_t bytes);
 void os_large_free(void *p, size_t bytes);
+/*
+ * Many small blocks were freed: join them now, a few at a time, or who wants a larger
+ * one next waits until that is done.
+ */
+void os_freed(void);
 /* p made smaller, or larger, without a byte being copied; NULL: that can't be. */
 void *os_large_resize(void *p, size_t from, size_t to);
 

@@ -21,6 +21,7 @@ enum { MBUF_MIN = 64, MBUF_MAX_SLACK = 65536 };
 
 /* What giving back one object takes. */
 #define DROP_NS 30
+#define FREED_PER_NS 8          /* bytes: most of it for their pages */
 
 /* OTP's: 32 Ki words on its golden-ratio steps (erlang:system_info). */
 #define VHEAP_MIN 46422
@@ -71,8 +72,8 @@ void mbuf_free(struct mbuf *m)
     for (; m; m = next) {
         next = m->next;
         offheap_release(&m->off);
+        slice(DROP_NS + m->size * sizeof(term) / FREED_PER_NS);
         slice_free(m);
-        slice(DROP_NS);
     }
 }
 

@@ -2,8 +2,8 @@
  * sched.c - the scheduler: who runs, for how long, and what happens between.
  *
  * Between slices the world gets its turn: timers, then what os_wait() finds
- * ready. Looking costs time, so it is done once per LOOK_REDS reductions spent
- * (or LOOK_SLICES slices), and the system call of os_wait() once in four of
+ * ready. Looking costs time, so it is done once a slice's reductions are spent
+ * (or LOOK_SLICES slices), and the system call of os_wait() once in some of
  * those. Nothing depends on measured time.
  */
 #include "vm/sched.h"
@@ -26,9 +26,12 @@
 #include "vm/timer.h"
 #include "vm/trace.h"
 
-#define LOOK_REDS (2 * SLICE_REDS)
 #define LOOK_SLICES 64
-#define LOOKS_PER_WAIT 4
+/* os_wait() is due after so many reductions, or short slices. */
+#define WAIT_REDS (8 * SLICE_REDS)
+#define WAIT_SLICES (4 * LOOK_SLICES)
+/* What a process costs that was put aside: to others, who wait for the clock. */
+#define ASIDE_REDS (2 * SLICE_REDS)
 /* A process of PRIO_LOW runs when its turn has come so often: OTP's figure. */
 #define LOW_SKIPS 8
 
@@ -225,12 +228,28 @@ static void slice_ended(struct sched *s, struct proc *p, bool goes_on)
         trace_switch(p, false);
 }
 
+bool sched_goes_on(struct sched *s, struct proc *p)
+{
+    /* As far as others can tell it is put aside, and comes back. */
+    if (vm.slice_reds == 1 || s->reds_unseen >= WAIT_REDS || s->leftovers || p->traced ||
+        vm.sysmon->long_schedule_ms || profile_is_on())
+        return false;
+    for (int i = 0; i < PRIOS; i++)
+        if (s->runq[i].first)
+            return false;
+    if (timer_next_ns() <= os_mono_ns())
+        return false;
+    s->reds_unseen += ASIDE_REDS;
+    p->reductions += (uint32_t)s->slice;
+    return true;
+}
+
 void sched_put_aside(struct sched *s, struct proc *p)
 {
     /* What it counts is its share of time, which is used up. */
     p->reductions += (uint32_t)s->slice;
     /* Who waits for the clock need not wait for another slice. */
-    s->reds += LOOK_REDS;
+    s->reds += ASIDE_REDS;
     if (profile_is_on())
         profile_look(p, false);
     slice_ended(s, p, true);
@@ -384,8 +403,8 @@ static void deliver(void)
 
 void sched_look(void)
 {
-    vm.sched->reds = LOOK_REDS;
-    vm.sched->looks = LOOKS_PER_WAIT;
+    vm.sched->reds = SLICE_REDS;
+    vm.sched->reds_unseen = WAIT_REDS;
 }
 
 static void sleep_until(struct sched *s, uint64_t ns)
@@ -408,16 +427,23 @@ void sched_loop(struct sched *s)
                 return;
             continue;
         }
-        if (s->reds >= LOOK_REDS || s->slices >= LOOK_SLICES) {
+        if (s->reds >= SLICE_REDS || s->slices >= LOOK_SLICES) {
+            s->reds_unseen += s->reds;
+            s->slices_unseen += s->slices;
             s->reds = 0;
             s->slices = 0;
             timer_run(os_mono_ns());
-            if (++s->looks >= LOOKS_PER_WAIT) {
-                s->looks = 0;
+            if (s->reds_unseen >= WAIT_REDS || s->slices_unseen >= WAIT_SLICES) {
+                s->reds_unseen = 0;
+                s->slices_unseen = 0;
                 msacc_enter(MSACC_CHECK_IO);
                 os_wait(0);
                 deliver();
             }
+        }
+        if (unlikely(s->leftovers != NULL)) {
+            slice_clear(s);
+            s->reds += SLICE_REDS;
         }
         p = unlikely(s->alone != NULL) ? NULL : sched_next(s->runq);
         if (p) {
@@ -427,11 +453,13 @@ void sched_loop(struct sched *s)
             msacc_enter(MSACC_OTHER);
             continue;
         }
+        if (unlikely(s->leftovers != NULL))
+            continue;
         sleep_until(s, timer_next_ns());
         deliver();
         timer_run(os_mono_ns());
-        s->reds = 0;
-        s->slices = s->looks = 0;
+        s->reds = s->reds_unseen = 0;
+        s->slices = s->slices_unseen = 0;
     }
 }
 
@@ -440,8 +468,8 @@ int sched_run(void)
     struct sched *s = vm.sched;
 
     s->thread = pthread_self();
-    s->reds = 0;
-    s->slices = s->looks = 0;
+    s->reds = s->reds_unseen = 0;
+    s->slices = s->slices_unseen = 0;
     sched_loop(s);
     if (s->pause)
         return 0;

@@ -57,6 +57,7 @@ struct sched {
     struct stack *aside;        /* those whose owners are put aside */
     struct stack *idle;         /* the rest, and how many of those have memory */
     size_t nidle;
+    struct leftover *leftovers; /* what is yet to be freed: slice_free() */
 
     struct runq {
         struct proc *first, **last;
@@ -74,8 +75,8 @@ struct sched {
     uint64_t context_switches;
     uint64_t slept_ns;          /* while scheduler_wall_time is on */
     /* Since the world had its turn: sched.c. */
-    int64_t reds;
-    unsigned slices, looks;
+    int64_t reds, reds_unseen;  /* ... and since os_wait() */
+    unsigned slices, slices_unseen;
     /* Of the slice that runs: its reductions, and when and where it began. */
     int32_t slice;
     code_ptr began;
@@ -93,6 +94,8 @@ struct proc *sched_next(struct runq q[PRIOS]);
 void sched_let_others(const struct proc *p);
 /* What has come from outside is looked at before the next slice. */
 void sched_look(void);
+/* p's share of time is used up, but nobody else has anything to do: it may go on. */
+bool sched_goes_on(struct sched *s, struct proc *p);
 /* Run until halt; returns the status. */
 int sched_run(void);
 /* erlang:halt/2, after flushing. */

@@ -46,7 +46,7 @@ int __lsan_is_turned_off(void) { return vm.sched && vm.sched->aside; }
 #define COPY_BYTES_PER_NS 1     /* to pages that are new: most of it is theirs */
 #define FREE_BYTES ((size_t)2 << 20)
 /* A block up to this is free in a moment; mostly malloc keeps it, for the next one. */
-#define FREE_AT_ONCE ((size_t)32 << 20)
+#define FREE_AT_ONCE ((size_t)16 << 20)
 #define FREE_BYTES_PER_NS 8
 
 struct stack {
@@ -253,7 +253,9 @@ void slice_over(void)
     if (!pthread_equal(pthread_self(), s->thread))
         return;
     s->work_left = share();
-    if (!p || s->unsliced || s->halt || s->pause || !(next = take(s)))
+    os_freed();
+    if (!p || s->unsliced || s->halt || s->pause || sched_goes_on(s, p) ||
+        !(next = take(s)))
         return;
     state = p->state;
     self->owner = p;
@@ -305,6 +307,7 @@ bool slice_unwind(struct sched *s)
         if (k->has_memory)
             release(k);
     s->nidle = 0;
+    slice_clear_all();
     return true;
 }
 
@@ -329,17 +332,54 @@ void slice_copy(void *to, const void *from, size_t n)
     slice(n / COPY_BYTES_PER_NS);
 }
 
+/* A large block that nobody needs; it begins in that block. */
+struct leftover {
+    struct leftover *next;
+    size_t bytes;               /* not yet given back */
+};
+
 void slice_free(void *block)
 {
+    struct sched *s = vm.sched;
     size_t bytes = block ? vm_block_bytes(block) : 0;
     uint8_t *at = block;
 
     /* Most of the time it takes to free a large block goes to its pages. */
-    if (bytes <= FREE_AT_ONCE)
+    if (bytes <= FREE_AT_ONCE) {
         bytes = 0;
+    } else if (!s->sliced && pthread_equal(pthread_self(), s->thread)) {
+        struct leftover *l = block;
+
+        *l = (struct leftover){s->leftovers, bytes};
+        s->leftovers = l;
+        return;
+    }
     for (; bytes > 2 * FREE_BYTES; at += FREE_BYTES, bytes -= FREE_BYTES) {
         os_discard(at, FREE_BYTES);
         slice(FREE_BYTES / FREE_BYTES_PER_NS);
     }
     vm_free(block);
+}
+
+void slice_clear(struct sched *s)
+{
+    struct leftover *l = s->leftovers;
+
+    if (l->bytes > 2 * FREE_BYTES) {
+        l->bytes -= FREE_BYTES;
+        os_discard((uint8_t *)l + l->bytes, FREE_BYTES);
+        return;
+    }
+    s->leftovers = l->next;
+    vm_free(l);
+}
+
+bool slice_clear_all(void)
+{
+    struct sched *s = vm.sched;
+    bool some = s && s->leftovers && pthread_equal(pthread_self(), s->thread);
+
+    while (some && s->leftovers)
+        slice_clear(s);
+    return some;
 }

@@ -98,7 +98,15 @@ static inline void slice(size_t ns)
 
 /* What takes long in one call, done piece by piece. */
 void slice_copy(void *to, const void *from, size_t n);
-void slice_free(void *block);               /* vm_free() of a large one */
+/*
+ * vm_free() of a large block. Outside of a scope it only becomes one of the
+ * scheduler's leftovers, which are freed in pieces between slices.
+ */
+void slice_free(void *block);
+/* There are leftovers: free a piece. */
+void slice_clear(struct sched *s);
+/* Memory is out, or the VM is to be written out: free all now. False: there was nothing. */
+bool slice_clear_all(void);
 
 /* p's BIF has to wait until q, which is put aside, is whole: return this. */
 term slice_wait(struct proc *p, struct proc *q);

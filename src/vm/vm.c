@@ -69,6 +69,12 @@ static void *block_give(struct block *b, enum alloc_kind kind, size_t bytes)
     return b + 1;
 }
 
+static struct block *block_take(size_t bytes, bool zeroed, bool large)
+{
+    bytes += sizeof(struct block);
+    return zeroed ? calloc(1, bytes) : large ? os_large(bytes) : malloc(bytes);
+}
+
 static void *block_try(enum alloc_kind kind, size_t bytes, bool zeroed)
 {
     struct block *b;
@@ -76,9 +82,9 @@ static void *block_try(enum alloc_kind kind, size_t bytes, bool zeroed)
     if (must_fail() || too_large(bytes))
         return NULL;
     bool large = !zeroed && bytes >= OS_LARGE;
-    b = zeroed  ? calloc(1, sizeof *b + bytes)
-        : large ? os_large(sizeof *b + bytes)
-                : malloc(sizeof *b + bytes);
+    b = block_take(bytes, zeroed, large);
+    if (unlikely(!b) && slice_clear_all())
+        b = block_take(bytes, zeroed, large);
     if (!b)
         return NULL;
     b->large = large;

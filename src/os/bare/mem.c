@@ -285,6 +285,9 @@ static void *allocate(size_t bytes, size_t align, bool zeroed)
 
 void *mem_alloc(size_t bytes, size_t align) { return allocate(bytes, align, true); }
 
+/* Blocks are joined when they are freed. */
+void os_freed(void) { }
+
 void *os_large(size_t bytes) { return allocate(bytes, PAGE, false); }
 void os_large_free(void *p, size_t bytes) { mem_free(p, bytes); }
 

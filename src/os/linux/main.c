@@ -93,8 +93,12 @@ static void open_standard_fds(void)
  */
 static void keep_memory(void)
 {
+    /* What goes back to the system at once, as the end of that memory. */
+    enum { AT_ONCE = 4 << 20 };
+
     mallopt(M_MMAP_THRESHOLD, (int)OS_KEPT);
     mallopt(M_TRIM_THRESHOLD, 2 * (int)OS_KEPT);
+    mallopt(M_TOP_PAD, 2 * (int)OS_KEPT - AT_ONCE);
     mallopt(M_MXFAST, 0);
 }
 

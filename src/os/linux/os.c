@@ -22,6 +22,8 @@
 
 extern char **environ;
 
+#define SORTING_BYTES 2048      /* more than malloc() keeps in rows of one size */
+
 static uint64_t mono_base;
 static size_t pages_in_use;
 
@@ -125,6 +127,14 @@ bool os_cpu_has(const char *level)
 
 void *os_large(size_t bytes) { return malloc(bytes); }
 void os_large_free(void *p, size_t bytes) { free(p); }
+
+/* malloc() sorts what was freed when it is asked for more than it keeps in rows. */
+void os_freed(void)
+{
+    void *volatile p = malloc(SORTING_BYTES);
+
+    free(p);
+}
 
 /* What is mapped by itself moves with its pages. */
 void *os_large_resize(void *p, size_t from, size_t to)
