@@ -570,8 +570,13 @@ BIF(ets, delete_object, 2)
 static term delete_slice(struct proc *p, struct ets_table *t, term ref)
 {
     int32_t budget = (int32_t)bif_budget(p, 1), reds = budget;
-    bool done = ets_table_empty(t, &reds);
+    bool done;
 
+    {
+        SLICED(p, EXP("erts_internal", "ets_delete_trap", 1));
+
+        done = ets_table_empty(t, &reds);
+    }
     bif_spend(p, (size_t)(budget - reds), 1);
     if (done)
         return am_true;

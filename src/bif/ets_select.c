@@ -21,7 +21,8 @@
 #include "vm/ops.h"
 
 /* Objects visited per reduction. */
-#define VISITS_PER_RED 2
+#define VISITS_PER_RED 1
+#define VISIT_NS 100
 
 /* More distinct keys than this are not looked up one by one. */
 #define KEYS_MAX 64
@@ -67,6 +68,7 @@ static struct ets_obj *visit(struct scan *s, struct ets_obj *o)
     term value;
 
     s->visits++;
+    slice(VISIT_NS);
     if (!ms_match(&s->run, ets_obj_term(o), ets_obj_term(o), &value))
         return o;
     switch (s->kind) {
@@ -455,6 +457,9 @@ static term scan_run(struct scan *s, int64_t slot, term last)
     } else if (slot < 0) {
         done = true;
     } else {
+        /* There may be any number of objects in a chain: they have one key. */
+        ETS_SLICED(p, s->t, EXP("erts_internal", "ets_scan_trap", 1));
+
         size_t at = (size_t)slot;
         done = scan_hash(s, &at);
         slot = (int64_t)at;

@@ -12,7 +12,7 @@
 
 /* Objects freed per reduction when a table goes. */
 #define FREED_PER_RED 1
-#define FREE_NS 400             /* most of it waiting for memory */
+#define FREE_NS 200             /* most of it waiting for memory */
 
 void ets_init(void)
 {
@@ -454,9 +454,17 @@ bool ets_proc_exit(struct proc *p, int32_t *reds)
     if (!e)
         return true;
     while (e->fixes) {
-        if (*reds <= 0 || e->fixes->table->busy)
+        struct ets_table *t = e->fixes->table;
+
+        if (*reds <= 0 || t->busy)
             return false;
-        fix_drop(e->fixes);
+        {
+            SLICED(p, NULL);
+
+            t->busy = p;
+            fix_drop(e->fixes);
+            t->busy = NULL;
+        }
         --*reds;
     }
     while (e->tables) {
@@ -475,6 +483,9 @@ bool ets_proc_exit(struct proc *p, int32_t *reds)
             }
             ets_table_delete(t);
         }
+
+        SLICED(p, NULL);
+
         if (!ets_table_empty(t, reds))
             return false;
     }

@@ -15,6 +15,11 @@
 
 #define COMPARE_NS 20           /* to go on to the next object of a key */
 
+#define EMPTY_NS 4              /* to pass by an empty bucket */
+#define EMPTY_PER_RED 64
+/* So many of a list with dead objects in an allocation. */
+#define DEAD_AT_ONCE 510
+
 #define BASE_BITS 4
 #define BASE_BITS_STRESS 1
 
@@ -71,10 +76,11 @@ static size_t segment_bytes(const struct ets_hash *h, int k)
     return (k ? before(h, k) : (size_t)1 << h->base_bits) * sizeof(struct ets_obj *);
 }
 
+/* Buckets are cleared as they come into use: a segment may be large. */
 static bool segment_add(struct ets_table *t, int k)
 {
     size_t bytes = segment_bytes(&t->hash, k);
-    struct ets_obj **s = vm_try_zalloc(ALLOC_ETS, bytes);
+    struct ets_obj **s = vm_try_alloc(ALLOC_ETS, bytes);
 
     if (!s)
         return false;
@@ -87,11 +93,12 @@ static bool segment_add(struct ets_table *t, int k)
 static void segment_drop(struct ets_table *t, int k)
 {
     size_t bytes = segment_bytes(&t->hash, k);
+    void *s = t->hash.segment[k];
 
-    slice_free(t->hash.segment[k]);
     t->hash.segment[k] = NULL;
     t->bytes -= bytes;
     vm.ets->bytes -= bytes;
+    slice_free(s);
 }
 
 /* The segment that begins with bucket i, 0 if none does. */
@@ -110,6 +117,7 @@ void ets_hash_init(struct ets_table *t)
     h->mask = h->buckets - 1;
     if (!segment_add(t, 0))
         vm_no_memory(segment_bytes(h, 0), "an ETS table", __func__);
+    memset(h->segment[0], 0, segment_bytes(h, 0));
 }
 
 /* One bucket more: split the one it shares its objects with. */
@@ -127,6 +135,7 @@ static void grow(struct ets_table *t)
     h->buckets++;
 
     struct ets_obj **from = bucket(h, i & (h->mask >> 1)), **to = bucket(h, i);
+    *to = NULL;
     while (*from) {
         struct ets_obj *o = *from;
         if ((o->hash & h->mask) == i) {
@@ -293,15 +302,41 @@ void ets_hash_insert(struct ets_table *t, struct ets_obj *o)
     fit(t);
 }
 
+/* Some of the buckets with dead objects. Lists of them: there may be millions. */
+struct ets_dead {
+    struct ets_dead *before;
+    size_t n;
+    size_t bucket[DEAD_AT_ONCE];
+};
+
 static void note_dead(struct ets_hash *h, size_t i)
 {
-    if (h->ndead > 0 && h->dead[h->ndead - 1] == i)
+    struct ets_dead *d = h->dead;
+
+    if (d && d->bucket[d->n - 1] == i)
         return;
-    if (h->ndead == h->dead_size) {
-        h->dead_size = h->dead_size ? h->dead_size * 2 : 16;
-        h->dead = vm_realloc(h->dead, h->dead_size * sizeof *h->dead);
+    if (!d || d->n == DEAD_AT_ONCE) {
+        d = vm_alloc(ALLOC_ETS, sizeof *d);
+        d->before = h->dead;
+        d->n = 0;
+        h->dead = d;
     }
-    h->dead[h->ndead++] = i;
+    d->bucket[d->n++] = i;
+}
+
+static void dead_drop(struct ets_hash *h)
+{
+    struct ets_dead *d = h->dead;
+
+    h->dead = d->before;
+    vm_free(d);
+}
+
+static void leave_dead(struct ets_table *t, struct ets_obj *o)
+{
+    t->count--;
+    o->dead = true;
+    note_dead(&t->hash, index_of(&t->hash, o->hash));
 }
 
 /* *at is taken out, or left dead if the table is fixed. Returns the next. */
@@ -309,12 +344,11 @@ static struct ets_obj **kill(struct ets_table *t, struct ets_obj **at)
 {
     struct ets_obj *o = *at;
 
-    t->count--;
     if (t->fix_count > 0) {
-        o->dead = true;
-        note_dead(&t->hash, index_of(&t->hash, o->hash));
+        leave_dead(t, o);
         return &o->next;
     }
+    t->count--;
     *at = o->next;
     ets_obj_free(t, o);
     return at;
@@ -351,6 +385,11 @@ static struct ets_obj **link_to(struct ets_table *t, struct ets_obj *o)
 void ets_hash_delete(struct ets_table *t, struct ets_obj *o)
 {
     assert(!o->dead);
+    if (t->fix_count > 0) {
+        /* Its chain may be long, and more of it is to be deleted. */
+        leave_dead(t, o);
+        return;
+    }
     kill(t, link_to(t, o));
     fit(t);
 }
@@ -370,8 +409,10 @@ void ets_hash_unfixed(struct ets_table *t)
 {
     struct ets_hash *h = &t->hash;
 
-    for (; h->ndead > 0; h->ndead--) {
-        struct ets_obj **at = bucket(h, h->dead[h->ndead - 1]);
+    while (h->dead) {
+        struct ets_obj **at = bucket(h, h->dead->bucket[--h->dead->n]);
+        if (h->dead->n == 0)
+            dead_drop(h);
         while (*at) {
             struct ets_obj *o = *at;
             if (o->dead) {
@@ -379,12 +420,10 @@ void ets_hash_unfixed(struct ets_table *t)
                 ets_obj_free(t, o);
             } else {
                 at = &o->next;
+                slice(COMPARE_NS);
             }
         }
     }
-    vm_free(h->dead);
-    h->dead = NULL;
-    h->dead_size = 0;
     fit(t);
 }
 
@@ -401,14 +440,20 @@ bool ets_hash_empty(struct ets_table *t, int32_t *reds)
             *at = o->next;
             ets_obj_free(t, o);
         }
-        h->buckets--;
-        if (h->buckets % 64 == 0)
-            --*reds;
+        int k = segment_at(h, --h->buckets);
+        if (k)
+            segment_drop(t, k);
+        if (h->buckets % EMPTY_PER_RED == 0) {
+            slice(EMPTY_NS * EMPTY_PER_RED);
+            if (--*reds <= 0 && h->buckets > 0)
+                return false;
+        }
     }
-    for (int k = 0; k < ETS_HASH_SEGMENTS && h->segment[k]; k++)
-        segment_drop(t, k);
-    vm_free(h->dead);
-    h->dead = NULL;
-    h->ndead = h->dead_size = 0;
+    /* The first, and one that was added as memory ran out. */
+    for (int k = 0; k < ETS_HASH_SEGMENTS; k++)
+        if (h->segment[k])
+            segment_drop(t, k);
+    while (h->dead)
+        dead_drop(h);
     return true;
 }

@@ -50,8 +50,7 @@ struct ets_hash {
     int base_bits;
     size_t buckets;                 /* in use */
     size_t mask;                    /* 2^n - 1 with 2^(n-1) < buckets <= 2^n */
-    size_t *dead;                   /* buckets with dead objects, repeats */
-    size_t ndead, dead_size;
+    struct ets_dead *dead;          /* buckets with dead objects, repeats */
 };
 struct ets_tree {
     struct ets_obj *root;

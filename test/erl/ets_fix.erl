@@ -14,7 +14,9 @@ main() ->
     counts(),
     others(),
     dead_fixer(),
-    chunk_delete().
+    chunk_delete(),
+    [many_dead(T) || T <- ?TYPES],
+    [one_key(T) || T <- [bag,duplicate_bag]].
 
 %% Every object is seen once, although each is deleted when it is seen.
 delete_all_walking(Type) ->
@@ -176,3 +178,33 @@ chunks(_, '$end_of_table') -> [];
 chunks(T, {L,C}) ->
     [ets:delete(T, K) || K <- L],
     L ++ chunks(T, ets:select(C)).
+
+%% More of them than what is noted at once, and a table that is empty then.
+many_dead(Type) ->
+    T = ets:new(x, [Type]),
+    N = 3000,
+    ets:insert(T, [{I} || I <- lists:seq(1, N)]),
+    ets:safe_fixtable(T, true),
+    [ets:delete(T, I) || I <- lists:seq(1, N), I rem 1000 > 0],
+    ?is([I || I <- lists:seq(1000, N, 1000)], lists:sort(walk(T, ets:first(T), fun(_) -> ok end))),
+    ets:safe_fixtable(T, false),
+    ?is([{I} || I <- lists:seq(1000, N, 1000)], lists:sort(ets:tab2list(T))),
+    ets:insert(T, [{I} || I <- lists:seq(1, N), I rem 1000 > 0]),
+    ?is(N, ets:info(T, size)),
+    ?is(N, ets:select_delete(T, [{'_',[],[true]}])),
+    ?is([], ets:tab2list(T)),
+    ets:insert(T, {1}),
+    ?is([{1}], ets:tab2list(T)),
+    ets:delete(T).
+
+%% Many objects of one key, each looked for where it is: not from the first on.
+one_key(Type) ->
+    T = ets:new(x, [Type]),
+    N = 3000,
+    ets:insert(T, [{k,I} || I <- lists:seq(1, N)]),
+    ?is(N div 2, ets:select_count(T, [{{k,'$1'},[{'==',{'rem','$1',2},0}],[true]}])),
+    ?is(N div 2, ets:select_delete(T, [{{k,'$1'},[{'==',{'rem','$1',2},0}],[true]}])),
+    ?is(lists:seq(1, N, 2), lists:sort(ets:select(T, [{{'_','$1'},[],['$1']}]))),
+    ?is(N div 2, ets:select_delete(T, [{{'_','$1'},[{'>','$1',0}],[true]}])),
+    ?is([], ets:lookup(T, k)),
+    ets:delete(T).
