@@ -9,6 +9,9 @@
 
 #define BYTES_PER_RED 500       /* searched or compared */
 #define COPY_PER_RED 4096
+/* To build what tells of a hit, and of a part: most of it is the memory's, new. */
+#define HIT_NS 20
+#define PART_NS 60
 #define PACE 1024               /* bytes compared until time is looked at */
 
 /* A compiled pattern: {bm, Ref} of one string, {ac, Ref} of several. */
@@ -225,7 +228,7 @@ static term matches(struct proc *p, term *arg, term opts)
             term t = put_hit(&hp, hits.hit[i - 1]);
 
             list = put_cons(&hp, t, list);
-            slice(10);
+            slice(HIT_NS);
         }
         heap_trim(p, hp);
     }
@@ -295,7 +298,7 @@ static term split(struct proc *p, term *arg, term opts)
             heap_trim(p, hp);
             if (!(flags & FIND_TRIM_ALL))
                 trim = false;
-            slice(40);
+            slice(PART_NS);
         }
         if (i > 1)
             end = hits.hit[i - 2].at;

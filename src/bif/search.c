@@ -11,6 +11,8 @@
 #define PACE ((size_t)1024)
 #define FIND_BYTES ((size_t)256 << 10)
 #define FIND_BYTES_PER_NS 2
+/* Bytes of hits that may move in one go as there are more. */
+#define MOVED_AT_ONCE ((size_t)1 << 20)
 
 /*
  * A state of the automaton: the bytes on the way from the root to it are a
@@ -139,19 +141,29 @@ void search_hits_fini(struct search_hits *h)
     slice_free(h->hit);
 }
 
+static __attribute__((noinline)) bool hits_grow(struct search_hits *h)
+{
+    size_t size = h->size ? 2 * h->size : 16;
+    bool many = h->size * sizeof *h->hit >= MOVED_AT_ONCE;
+    struct search_hit *hit
+        = h->hit && !many ? vm_try_realloc(h->hit, size * sizeof *hit)
+                          : vm_try_alloc(ALLOC_SYSTEM, size * sizeof *hit);
+
+    if (!hit)
+        return false;
+    if (many) {
+        slice_copy(hit, h->hit, h->n * sizeof *hit);
+        slice_free(h->hit);
+    }
+    h->hit = hit;
+    h->size = size;
+    return true;
+}
+
 static bool hit_push(struct search_hits *h, size_t at, size_t n)
 {
-    if (h->n == h->size) {
-        size_t size = h->size ? 2 * h->size : 16;
-        struct search_hit *hit
-            = h->hit ? vm_try_realloc(h->hit, size * sizeof *hit)
-                     : vm_try_alloc(ALLOC_SYSTEM, size * sizeof *hit);
-
-        if (!hit)
-            return false;
-        h->hit = hit;
-        h->size = size;
-    }
+    if (unlikely(h->n == h->size) && !hits_grow(h))
+        return false;
     h->hit[h->n++] = (struct search_hit){at, n};
     return true;
 }

@@ -16,12 +16,15 @@
 #include <stdlib.h>
 
 /*
- * What it takes to hash a key, to move an entry to the next place or to any, to
- * enter one in the trie.
+ * What it takes to hash a key, to move an entry to the next place, to sort a bucket,
+ * to move an entry to any place, to enter one in the trie.
  */
 #define HASH_NS 20
 #define MOVE_NS 10
-#define SCATTER_NS 100
+#define SORT_NS 20
+#define SCATTER_NS 20
+#define SCATTER_FAR_NS 400      /* where no cache has them, to pages that may be new */
+#define NEAR_ENTRIES 16384      /* more are far apart */
 #define BUILD_NS 60
 #define PUT_NS 300
 #define PACE 1024               /* entries looked at in a row */
@@ -325,6 +328,7 @@ static int entry_compare(const void *a, const void *b)
 static void sort_entries(struct entry *e, size_t n, unsigned salt)
 {
     unsigned bits = n < 16 ? 0 : 63 - (unsigned)__builtin_clzll(n);
+    size_t scatter_ns = n > NEAR_ENTRIES ? SCATTER_FAR_NS : SCATTER_NS;
     size_t buckets = (size_t)1 << bits, *at;
     struct entry *from;
 
@@ -341,7 +345,7 @@ static void sort_entries(struct entry *e, size_t n, unsigned salt)
     at = vm_zalloc(ALLOC_SYSTEM, (buckets + 1) * sizeof *at);
     for (size_t i = 0; i < n; i++) {
         at[(from[i].hash >> (64 - bits)) + 1]++;
-        slice(SCATTER_NS);
+        slice(scatter_ns);
     }
     for (size_t i = 1; i <= buckets; i++) {
         at[i] += at[i - 1];
@@ -349,14 +353,14 @@ static void sort_entries(struct entry *e, size_t n, unsigned salt)
     }
     for (size_t i = 0; i < n; i++) {
         e[at[from[i].hash >> (64 - bits)]++] = from[i];
-        slice(SCATTER_NS);
+        slice(scatter_ns);
     }
     slice_free(from);
     /* at[i] is where bucket i ends now. */
     for (size_t i = 0, start = 0; i < buckets; start = at[i++]) {
         if (at[i] - start > 1)
             qsort(e + start, at[i] - start, sizeof *e, entry_compare);
-        slice(MOVE_NS);
+        slice(SORT_NS);
     }
     slice_free(at);
 }
