@@ -31,9 +31,10 @@ $(T_OUT)/nif_api.so: test/erl/nif_api.c
 	@mkdir -p $(T_OUT)
 	@echo '  $@'; $(CC) -shared -fPIC -O1 -g -DHAVE_SYS_UIO_H $(NIF_INC) -o $@ $<
 # The driver of test/erl/driver_*.erl; once more for each way to be wrong.
-T_DRIVERS := $(patsubst %,$(T_OUT)/driver_api%.so,_v _lock _name _version _fails) \
+T_DRIVERS := $(patsubst %,$(T_OUT)/driver_api%.so,_v _ack _lock _name _version _fails) \
     $(T_OUT)/driver_api.so
 T_DRV_v       := -DDRIVER_NAME='"driver_api_v"' -DDRIVER_OUTPUTV
+T_DRV_ack     := -DDRIVER_NAME='"driver_api_ack"' -DDRIVER_ACK
 T_DRV_lock    := -DDRIVER_NAME='"driver_api_lock"'
 T_DRV_name    := -DDRIVER_NAME='"another"'
 T_DRV_version := -DDRIVER_NAME='"driver_api_version"' -DDRIVER_VERSION=1

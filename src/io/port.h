@@ -63,7 +63,7 @@ struct port_driver {
                     const uint8_t *data, size_t n);
     /* port_call/3, may be NULL. THE_NON_VALUE: badarg. */
     term (*call)(struct port *port, struct proc *p, uint32_t op, term data);
-    /* Pids of the processes it monitors, a list on p's heap; NULL: none. */
+    /* [{process, Pid}] of those it monitors, on p's heap; NULL: none. */
     term (*monitors)(struct port *port, struct proc *p);
     bool soft_busy;                 /* takes port_command(_, _, [force]) */
     struct port_driver *next;

@@ -25,7 +25,14 @@ struct state {
     int fds[2];
     int watching;
     int flushes;                /* drain the queue when asked to */
+    ErlDrvData ack;             /* what opening the port comes to, a while later */
 };
+
+#ifdef DRIVER_ACK
+#define ACK_FLAG ERL_DRV_FLAG_USE_INIT_ACK
+#else
+#define ACK_FLAG 0
+#endif
 
 static int loads;               /* calls of init */
 static int sum;                 /* of what jobs did, in their order */
@@ -55,6 +62,10 @@ static ErlDrvData drv_start(ErlDrvPort port, char *command)
     s->id = driver_mk_port(port);
     if (arg && strcmp(arg, " binary") == 0)
         set_port_control_flags(port, PORT_CONTROL_FLAG_BINARY);
+    if (ACK_FLAG) {
+        s->ack = arg && strcmp(arg, " late") == 0 ? ERL_DRV_ERROR_GENERAL : (ErlDrvData)s;
+        driver_set_timer(port, 5);
+    }
     return (ErlDrvData)s;
 }
 
@@ -97,6 +108,14 @@ static void drv_timeout(ErlDrvData d)
 {
     struct state *s = (struct state *)d;
 
+    if (s->ack) {
+        ErlDrvData ack = s->ack;
+
+        s->ack = NULL;
+        erl_drv_set_os_pid(s->port, 4711);
+        erl_drv_init_ack(s->port, ack);     /* may be the end of s */
+        return;
+    }
     if (s->flushes > 0) {
         driver_deq(s->port, driver_sizeq(s->port));
         return;
@@ -522,7 +541,7 @@ static ErlDrvEntry entry = {
     .extended_marker = ERL_DRV_EXTENDED_MARKER,
     .major_version = ERL_DRV_EXTENDED_MAJOR_VERSION,
     .minor_version = ERL_DRV_EXTENDED_MINOR_VERSION,
-    .driver_flags = ERL_DRV_FLAG_USE_PORT_LOCKING | ERL_DRV_FLAG_SOFT_BUSY,
+    .driver_flags = ERL_DRV_FLAG_USE_PORT_LOCKING | ERL_DRV_FLAG_SOFT_BUSY | ACK_FLAG,
     .process_exit = drv_process_exit,
     .stop_select = drv_stop_select,
 };

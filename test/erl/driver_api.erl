@@ -10,7 +10,7 @@ main() ->
     ok = erl_ddll:load(Dir, driver_api),
     ok = erl_ddll:load(Dir, driver_api_v),
     opening(), output(), controls(), calls(), terms(), timers(), selecting(), jobs(),
-    monitors(), busy(), ends(), queues(), vectors(),
+    monitors(), busy(), ends(), queues(), vectors(), acknowledged(Dir),
     ?is(ok, erl_ddll:unload(driver_api)),
     ?is(ok, erl_ddll:unload(driver_api_v)),
     ?is(nothing, next()).
@@ -239,3 +239,15 @@ vectors() ->
     ?raises({error, badarg}, port_command(P, [a])),
     ?raises({error, badarg}, port_command(P, [<<1:1>>])),
     close(P).
+
+%% open_port/2 waits for what the driver says of the port, a while after its start.
+acknowledged(Dir) ->
+    ok = erl_ddll:load(Dir, driver_api_ack),
+    P = open_port({spawn_driver, driver_api_ack}, []),
+    ?is({os_pid, 4711}, erlang:port_info(P, os_pid)),
+    port_command(P, "eopen"),
+    ?is({P, {data, "Eopen"}}, recv()),
+    close(P),
+    ?raises({error, einval}, open_port({spawn_driver, "driver_api_ack late"}, [])),
+    ?is(nothing, next()),
+    ?is(ok, erl_ddll:unload(driver_api_ack)).
