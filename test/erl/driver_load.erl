@@ -26,20 +26,9 @@ arguments(Dir) ->
                       {Dir, d, [{driver_options, [x]}]}, {Dir, d, [{driver_options, x}]}]],
     [?raises({error, badarg}, erl_ddll:try_unload(N, O)) ||
         {N, O} <- [{1, []}, {d, x}, {d, [x]}, {d, [{monitor, x}]}]],
-    ?raises({error, badarg}, erl_ddll:info(no_such_driver, processes)),
-    ?raises({error, badarg}, erl_ddll:info(tcp_inet, no_such_item)),
     ?raises({error, badarg}, erl_ddll:monitor(driver, {d, x})),
     ?raises({error, badarg}, erl_ddll:monitor(process, {d, loaded})),
     ?raises({error, badarg}, erl_ddll:demonitor(x)),
-    ?is(true, loaded("tcp_inet")),
-    ?is([{processes, linked_in_driver}, {driver_options, linked_in_driver},
-         {port_count, linked_in_driver}, {linked_in_driver, true}, {permanent, false},
-         {awaiting_load, linked_in_driver}, {awaiting_unload, linked_in_driver}],
-        [{I, erl_ddll:info(tcp_inet, I)} ||
-            I <- [processes, driver_options, port_count, linked_in_driver, permanent,
-                  awaiting_load, awaiting_unload]]),
-    ?is({error, linked_in_driver}, erl_ddll:try_load(Dir, tcp_inet, [])),
-    ?is({error, linked_in_driver}, erl_ddll:try_unload(tcp_inet, [])),
     ?is({error, not_loaded}, erl_ddll:try_unload(driver_api, [])),
     ?is({error, not_loaded}, erl_ddll:try_load(Dir, driver_api, [{reload, pending}])).
 
