@@ -412,7 +412,13 @@ struct seen {
 
 /* Where the copy of an object is noted: 0 for one that was not met before. */
 #define SEEN_NS 80              /* to look whether an object was met before */
-#define REHASH_NS 80
+#define SEEN_FAR_NS 300         /* in a table that no cache has, whose pages may be new */
+#define NEAR_SLOTS 65536
+
+static inline size_t seen_ns(const struct seen *s)
+{
+    return s->size > NEAR_SLOTS ? SEEN_FAR_NS : SEEN_NS;
+}
 
 static term *seen_at(struct seen *s, term t)
 {
@@ -455,7 +461,7 @@ static void seen_room(struct seen *s)
     for (size_t i = 0; i < old.size; i++) {
         if (old.slots[i].from)
             *seen_at(s, old.slots[i].from) = old.slots[i].to;
-        slice(REHASH_NS);
+        slice(seen_ns(s));
     }
     slice_free(old.slots);
 }
@@ -486,7 +492,7 @@ static size_t walk_shared(struct seen *seen, term t, bool otp)
             continue;
         seen_room(seen);
         met = seen_at(seen, t);
-        slice(SEEN_NS);
+        slice(seen_ns(seen));
         if (*met)
             continue;
         *met = THE_NON_VALUE;
@@ -560,7 +566,7 @@ static term copy_shared(struct dest *d, struct seen *seen, term t)
 
     copy_shared_word(d, seen, &t);
     while (s < d->htop) {
-        slice(SEEN_NS);
+        slice(seen_ns(seen));
         if (!term_is_header(*s)) {
             copy_shared_word(d, seen, s++);
             continue;
