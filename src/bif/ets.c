@@ -305,8 +305,12 @@ static term edge(struct proc *p, term id, bool last, bool raw)
 
     if (!t)
         return THE_NON_VALUE;
-    if (!ets_is_tree(t))
+    if (!ets_is_tree(t)) {
+        /* What is dead, or empty, may be all but one. */
+        ETS_SLICED(p, t, NULL);
+
         return key_or_end(p, t, ets_hash_first(t, raw));
+    }
     if (last)
         ets_iter_last(t, &it);
     else
@@ -323,6 +327,9 @@ static term beside(struct proc *p, term *arg, bool before, bool raw)
         return THE_NON_VALUE;
     if (!ets_is_tree(t)) {
         bool end;
+
+        ETS_SLICED(p, t, NULL);
+
         struct ets_obj *o = ets_hash_after(t, arg[1], raw, &end);
         if (!o && !end)
             return bif_badarg(p);
@@ -501,7 +508,8 @@ static term insert(struct proc *p, term *arg, bool only_new)
 
     if (!t)
         return THE_NON_VALUE;
-    if (t->type == ETS_BAG || (term_is_cons(arg[1]) && term_is_cons(cons_tail(arg[1])))) {
+    /* All of a key's objects move with their bucket. */
+    if (ets_is_bag(t) || (term_is_cons(arg[1]) && term_is_cons(cons_tail(arg[1])))) {
         ETS_SLICED(p, t, only_new ? EXP("ets", "insert_new", 2) : EXP("ets", "insert", 2));
         return insert_objects(p, t, arg[1], only_new);
     }

@@ -138,6 +138,8 @@ static void grow(struct ets_table *t)
     *to = NULL;
     while (*from) {
         struct ets_obj *o = *from;
+        if (unlikely(t->type != ETS_SET))
+            slice(COMPARE_NS);
         if ((o->hash & h->mask) == i) {
             *from = o->next;
             *to = o;
@@ -156,8 +158,10 @@ static void shrink(struct ets_table *t)
     size_t i = --h->buckets;
     struct ets_obj **from = bucket(h, i), **to = bucket(h, i & (h->mask >> 1));
 
-    while (*to)
+    while (*to) {
         to = &(*to)->next;
+        slice(COMPARE_NS);
+    }
     *to = *from;
     *from = NULL;
     if (h->buckets - 1 == h->mask >> 1)
@@ -191,8 +195,8 @@ static inline void fit(struct ets_table *t)
 
 struct ets_obj *ets_hash_live(struct ets_obj *o)
 {
-    while (o && o->dead)
-        o = o->next;
+    for (; o && o->dead; o = o->next)
+        slice(COMPARE_NS);
     return o;
 }
 
@@ -250,6 +254,7 @@ struct ets_obj *ets_hash_first(struct ets_table *t, bool raw)
             o = ets_hash_live(o);
         if (o)
             return o;
+        slice(EMPTY_NS);
     }
     return NULL;
 }
@@ -262,12 +267,13 @@ struct ets_obj *ets_hash_after(struct ets_table *t, term key, bool raw, bool *en
     *end = false;
     if (!o)
         return NULL;
-    while (o && ((o->dead && !raw) || same_key(t, o, key, hash)))
-        o = o->next;
+    for (; o && ((o->dead && !raw) || same_key(t, o, key, hash)); o = o->next)
+        slice(COMPARE_NS);
     for (size_t i = index_of(&t->hash, hash) + 1; !o && i < t->hash.buckets; i++) {
         o = ets_hash_bucket(t, i);
         if (!raw)
             o = ets_hash_live(o);
+        slice(EMPTY_NS);
     }
     *end = !o;
     return o;
