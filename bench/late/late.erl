@@ -211,6 +211,56 @@ operations(B) ->
      {md5, Bin, fun erlang:md5/1},
      {crc32, Bin, fun erlang:crc32/1},
      {adler32, Bin, fun erlang:adler32/1},
+     %% Functions that only return.
+     {unwind, None, fun(_) -> deep(B div 24) end},
+     {list_comprehension, Seq, fun(L) -> [X || X <- L] end},
+     {append_lists, fun() -> {ints(B div 2), ints(B div 2)} end, fun({A, C}) -> A ++ C end},
+     {delete_from_list, Seq, fun(L) -> lists:delete(x, L) end},
+     {unicode_list, fun() -> lists:duplicate(B div 16, 246) end,
+      fun(L) -> unicode:characters_to_list(L, latin1) end},
+     {binary_almost_match, Bin, fun(X) -> binary:match(X, <<"0123The quick brown fox!">>) end},
+     {binary_decode, fun() -> binary:copy(<<7>>, 2000000) end,
+      fun(X) -> binary:decode_unsigned(X, little) end},
+     {bits_comprehension, fun() -> bin(B div 8) end, fun(X) -> << <<C>> || <<C>> <= X >> end},
+     {term_to_iovec, Pairs, fun erlang:term_to_iovec/1},
+     {map_iterate, Map, fun(M) -> maps:fold(fun(_, _, N) -> N + 1 end, 0, M) end},
+     {map_with, Map, fun(M) -> maps:map(fun(_, V) -> V end, M) end},
+     {map_equal, fun() -> {map(B div 2), map(B div 2)} end, fun({A, C}) -> A =:= C end},
+     {ets_bag_insert, None, fun(_) -> bag(B) end},
+     {ets_bag_element, fun() -> bag(B) end, fun(T) -> ets:lookup_element(T, k, 2) end},
+     {ets_bag_member, fun() -> bag(B) end, fun(T) -> ets:member(T, k) end},
+     {ets_bag_select, fun() -> bag(B) end, fun(T) -> ets:select(T, [{{k, -1}, [], ['$_']}]) end},
+     {ets_bag_select_delete, fun() -> bag(B) end,
+      fun(T) -> ets:select_delete(T, [{{k, '_'}, [], [true]}]) end},
+     {ets_first_of_emptied, fun() -> emptied(B) end, fun ets:first/1},
+     {ets_fill, None, fun(_) -> table(set, B) end},
+     {ets_fill_ordered, None, fun(_) -> table(ordered_set, B) end},
+     {ets_match, fun() -> table(set, B) end, fun(T) -> ets:match(T, {'$1', -1}) end},
+     {ets_foldl, fun() -> table(set, B) end,
+      fun(T) -> ets:foldl(fun(_, N) -> N + 1 end, 0, T) end},
+     {ets_give_away, fun() -> {table(set, B), other(fun() -> ok end)} end,
+      fun({T, P}) -> ets:give_away(T, P, x) end},
+     {exit_links, fun() -> linked(B div 4000, fun(P) -> link(P) end) end, fun kill/1},
+     {exit_monitors, fun() -> linked(B div 4000, fun(P) -> monitor(process, P) end) end,
+      fun kill/1},
+     {exit_timers, fun() -> other(fun() -> timers(B div 500) end) end, fun kill/1},
+     {processes, fun() -> linked(B div 8000, fun(_) -> ok end) end, fun(_) -> processes() end},
+     {dictionary_get, fun() -> [put(I, I) || I <- lists:seq(1, B div 100)] end,
+      fun(_) -> get() end},
+     {info_messages, fun() -> mailbox(B div 400) end,
+      fun(P) -> process_info(P, messages) end},
+     {info_dictionary, fun() -> other(fun() -> [put(I, I) || I <- lists:seq(1, B div 200)] end) end,
+      fun(P) -> process_info(P, dictionary) end},
+     {info_binary, fun() -> other(fun() -> keep([<<I:1024>> || I <- lists:seq(1, B div 200)]) end) end,
+      fun(P) -> process_info(P, binary) end},
+     {info_memory, fun() -> other(fun() -> keep(pairs(B)) end) end,
+      fun(P) -> process_info(P, [memory, garbage_collection, total_heap_size]) end},
+     {mailbox_on_heap, fun() -> own_mailbox(B div 400) end,
+      fun(_) -> process_flag(message_queue_data, on_heap) end},
+     {mailbox_selective, fun() -> own_mailbox(B div 200) end,
+      fun(_) -> receive never -> ok after 0 -> ok end end},
+     {hibernate, fun() -> keep(pairs(B div 2)) end, fun(_) -> hibernates() end},
+     {persistent_put, fun() -> pairs(B div 2) end, fun(L) -> persistent_term:put(late, L) end},
      %% The copy of one term is exempt: for comparison.
      {copy_term, fun() -> {other(fun() -> ok end), pairs(B)} end, fun({P, L}) -> P ! L end}].
 
@@ -231,6 +281,31 @@ old_code() ->
     true = code:delete(M).
 %% It stays: its deletion takes the system longer than what is measured.
 scratch() -> "build/late.scratch".
+
+deep(0) -> 0;
+deep(N) -> 1 + deep(N - 1).
+emptied(B) ->
+    T = table(set, B),
+    ets:safe_fixtable(T, true),
+    [ets:delete(T, I) || I <- lists:seq(1, B div 80)],
+    T.
+%% A process that N others have to do with.
+linked(N, Bind) ->
+    Me = self(),
+    P = spawn(fun() -> process_flag(trap_exit, true), receive never -> ok end end),
+    [spawn(fun() -> Bind(P), Me ! bound, receive never -> ok end end) || _ <- lists:seq(1, N)],
+    [receive bound -> ok end || _ <- lists:seq(1, N)],
+    P.
+timers(N) ->
+    P = self(),
+    keep([erlang:start_timer(1000000 + I rem 1000, P, x) || I <- lists:seq(1, N)]).
+own_mailbox(N) ->
+    process_flag(message_queue_data, off_heap),
+    P = self(),
+    [P ! {I, [I, I, I, I]} || I <- lists:seq(1, N)].
+hibernates() ->
+    erlang:send_after(100, self(), awake),
+    erlang:hibernate(erlang, exit, [ended]).
 
 grow(0, L) -> L;
 grow(N, L) -> grow(N - 1, [{N, N} | L]).
