@@ -7,7 +7,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-#include "op/loader.h"
+#include "op/compact.h"
 #include "vm/atom.h"
 #include "vm/big.h"
 
@@ -96,12 +96,6 @@ uint32_t read_u32(struct loader *l, struct reader *r)
 
     return p ? be32(p) : 0;
 }
-
-/* Tags of compact terms: the low three bits, then the extended ones. */
-enum {
-    CT_U, CT_I, CT_A, CT_X, CT_Y, CT_F, CT_H, CT_Z,
-    CT_Z_LIST = 1, CT_Z_FR = 2, CT_Z_ALLOC = 3, CT_Z_LITERAL = 4, CT_Z_TYPED = 5,
-};
 
 /*
  * The number of a compact term. Up to 11 bits lie in the first two bytes;
@@ -224,82 +218,24 @@ static bool read_alloc(struct loader *l, struct reader *r, struct arg *out)
 
 void read_args_init(struct loader *l)
 {
-    const uint32_t limits[8] = {
-        [CT_U] = 1u << 11, [CT_I] = 1u << 11, [CT_A] = l->natoms + 1, [CT_X] = X_REGS,
-        [CT_Y] = X_REGS, [CT_F] = l->nlabels,
+    const struct short_tag tags[8] = {
+        [CT_U] = {1u << 11, ARG_U, .scale = 1},
+        [CT_I] = {1u << 11, ARG_I, .scale = small_make(1)},
+        [CT_A] = {l->natoms + 1, ARG_ATOM, .atom = ~(uint64_t)0},
+        [CT_X] = {X_REGS, ARG_X, .scale = 1},
+        [CT_Y] = {X_REGS, ARG_Y, .scale = 1},
+        [CT_F] = {l->nlabels, ARG_LABEL, .scale = 1, .label = 1},
     };
 
-    memcpy(l->short_limit, limits, sizeof limits);
-}
+    /* Bit 3: it has two bytes; with bit 4 too, more. */
+    for (uint32_t i = 0; i < SHORT_TAGS; i++) {
+        struct short_tag *t = &l->short_tags[i];
 
-/* A compact term of one or two bytes; not *ok: it is longer. */
-static inline const uint8_t *short_value(const uint8_t *p, uint32_t *v, bool *ok)
-{
-    uint32_t first = p[0], two = first >> 3 & 1;
-
-    *ok &= (first & 0x18) != 0x18;
-    *v = two ? (first & 0xe0) << 3 | p[1] : first >> 4;
-    return p + 1 + two;
-}
-
-/* The longest operand that is read below, and the first bytes of two. */
-#define SHORT_BYTES 5
-#define FIRST_LITERAL (CT_Z_LITERAL << 4 | CT_Z)
-#define FIRST_TYPED (CT_Z_TYPED << 4 | CT_Z)
-
-/*
- * Of n operands those up to the first that is long, a list or something wrong: most
- * are neither. How many are left; for these there is read_arg(). Nearly no
- * branches: tags come in any order.
- */
-static uint64_t read_short_args(struct loader *l, struct reader *r, uint64_t n,
-                                uint32_t first)
-{
-    static const uint8_t kinds[8] = {
-        [CT_U] = ARG_U, [CT_I] = ARG_I, [CT_A] = ARG_ATOM, [CT_X] = ARG_X,
-        [CT_Y] = ARG_Y, [CT_F] = ARG_LABEL,
-    };
-    const uint8_t *p = r->p;
-    struct arg *out = l->args + l->nargs;
-    uint32_t labels = l->arg_labels, i = l->nargs - first;
-
-    for (; n > 0 && r->end - p >= SHORT_BYTES; n--) {
-        const uint8_t *next;
-        uint32_t tag = *p & 7, v, type;
-        bool ok = true;
-
-        if (tag == CT_Z) {
-            if (*p == FIRST_LITERAL && (p[1] & 7) == CT_U) {
-                next = short_value(p + 1, &v, &ok);
-                *out = (struct arg){ARG_LITERAL, v};
-            } else if (*p == FIRST_TYPED) {
-                tag = p[1] & 7;
-                next = short_value(p + 1, &v, &ok);
-                ok &= (tag == CT_X || tag == CT_Y) && v < X_REGS && (*next & 7) != CT_Z;
-                next = short_value(next, &type, &ok);
-                *out = (struct arg){kinds[tag], v};
-            } else {
-                break;
-            }
-        } else {
-            next = short_value(p, &v, &ok);
-            ok &= v < l->short_limit[tag];
-            term atom = l->atoms[ok && tag == CT_A ? v : 0];    /* [0] is NIL */
-            *out = (struct arg){kinds[tag], tag == CT_A   ? atom
-                                            : tag == CT_I ? small_make(v)
-                                                          : v};
-            labels |= (uint32_t)(ok & (tag == CT_F)) << (i < LAST_LABEL ? i : LAST_LABEL);
-        }
-        if (!ok)
-            break;
-        out++;
-        i++;
-        p = next;
+        *t = tags[i & 7];
+        t->bytes = 1 + (i >> 3 & 1);
+        if ((i & 0x18) == 0x18)
+            t->limit = 0;
     }
-    l->arg_labels = (uint8_t)labels;
-    l->nargs = (uint32_t)(out - l->args);
-    r->p = p;
-    return n;
 }
 
 /* Any operand but an ARG_LIST's elements. */
@@ -394,21 +330,17 @@ static bool read_arg(struct loader *l, struct reader *r, struct arg *out)
 bool read_args(struct loader *l, struct reader *r, uint64_t n)
 {
     uint64_t operands = n;      /* left, without the elements of a list */
-    uint32_t first = l->nargs, i;
     struct arg a;
 
-    l->arg_labels = 0;
     for (;;) {
         if (l->args_size - l->nargs < n)
             l->args = load_grow(l->args, &l->args_size, l->nargs + n, sizeof *l->args);
-        n = read_short_args(l, r, n, first);
+        n = read_short_args(l, r, n);
         if (n == 0)
             return true;
         if (!read_arg(l, r, &a))
             return false;
-        i = l->nargs - first;
-        if (a.kind == ARG_LABEL)
-            l->arg_labels |= 1 << (i < LAST_LABEL ? i : LAST_LABEL);
+        l->arg_labels |= a.kind == ARG_LABEL;
         l->args[l->nargs++] = a;
         n--;
         if (a.kind != ARG_LIST)

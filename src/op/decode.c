@@ -8,8 +8,8 @@
  * when it is read. A jump back with news for code that was passed puts its label on
  * a list, and what comes after that label is gone through again.
  */
+#include "op/compact.h"
 #include "op/genop.h"
-#include "op/loader.h"
 #include "vm/module.h"
 
 enum genop_flag {
@@ -37,6 +37,13 @@ static const uint8_t genop_flags[GENOP_END] = {
     BENT(label), BENT(allocate), BENT(allocate_zero), BENT(allocate_heap),
     BENT(allocate_heap_zero), BENT(deallocate), BENT(trim),
 };
+
+/* No instruction has more, but for the elements of a list. */
+#define OPERANDS_MAX 8
+#define GENOP(number, name, arity) \
+    _Static_assert(arity <= OPERANDS_MAX, #name " has more operands");
+#include "op/genop.def"
+#undef GENOP
 
 const char *genop_name(uint32_t op)
 {
@@ -94,7 +101,8 @@ static void arrive(struct flow *f, uint64_t n, int32_t frame)
     }
 }
 
-static bool flow_label(struct loader *l, struct flow *f, const struct arg *a)
+static bool flow_label(struct loader *l, struct flow *f, const struct ginstr *in,
+                       const struct arg *a)
 {
     uint64_t n = a[0].value;
 
@@ -105,6 +113,7 @@ static bool flow_label(struct loader *l, struct flow *f, const struct arg *a)
     int32_t at = f->labels[n].at;
     f->unsure = at >= 0 && at & AT_UNSURE;
     f->frame = at < 0 ? at : at & AT_FRAME;
+    f->labels[n].where = (uint32_t)(in - l->instrs) + 1;
     return true;
 }
 
@@ -123,12 +132,9 @@ static void flow_to(struct flow *f, const struct arg *a)
 static bool flow_on(struct loader *l, struct flow *f, const struct ginstr *in,
                     const struct arg *a)
 {
-    if (in->op != G_call && in->op != G_call_last && in->op != G_call_only) {
-        for (uint32_t labels = in->labels % (1u << LAST_LABEL); labels; labels &= labels - 1)
-            flow_to(f, &a[__builtin_ctz(labels)]);
-        if (in->labels >> LAST_LABEL)
-            for (uint32_t k = LAST_LABEL; k < in->count; k++)
-                flow_to(f, &a[k]);
+    if (in->labels && in->op != G_call && in->op != G_call_last && in->op != G_call_only) {
+        for (uint32_t k = 0; k < in->count; k++)
+            flow_to(f, &a[k]);
         if (in->op == G_wait || in->op == G_wait_timeout || in->op == G_loop_rec_end)
             l->resumes[a[0].kind == ARG_LABEL ? a[0].value : 0] = 1;
     }
@@ -142,7 +148,7 @@ static bool flow_on(struct loader *l, struct flow *f, const struct ginstr *in,
 static __attribute__((noinline)) bool flow_bent(struct loader *l, struct flow *f,
                                                 struct ginstr *in, const struct arg *a)
 {
-    if (in->op == G_label && !flow_label(l, f, a))
+    if (in->op == G_label && !flow_label(l, f, in, a))
         return false;
     if (in->op == G_func_info && f->frame < 0)
         f->frame = 0;
@@ -266,7 +272,12 @@ static bool read_instrs(struct loader *l, struct reader r, struct flow *f)
 
         in->op = op;
         in->first = l->nargs;
-        if (!read_args(l, &r, genops[op].arity))
+        l->arg_labels = false;
+        if (l->args_size - l->nargs < OPERANDS_MAX)
+            l->args = load_grow(l->args, &l->args_size, l->nargs + OPERANDS_MAX,
+                                sizeof *l->args);
+        uint64_t left = read_short_args(l, &r, genops[op].arity);
+        if (left && !read_args(l, &r, left))
             return false;
         const struct arg *a = l->args + in->first;
 
@@ -284,12 +295,9 @@ static bool read_instrs(struct loader *l, struct reader r, struct flow *f)
         in->line = line;
         if (!flow_step(l, f, in, a))
             return false;
-        if (op == G_label)
-            f->labels[a->value].where = l->ninstrs + 1;
         if (op == G_put_map_assoc)
             new_map_keys(l, in);
         l->ninstrs++;
-        l->code->ninstrs += op != G_label;
         if (op == G_int_code_end)
             return true;
     }
@@ -302,9 +310,10 @@ bool decode_code(struct loader *l, struct reader r)
     struct flow f = {.frame = -1};
 
     /* As much as code of that size mostly has, lest they grow step by step. */
-    l->args = load_grow(NULL, &l->args_size, bytes * 3 / 4 + 64, sizeof *l->args);
-    l->instrs = load_grow(NULL, &l->instrs_size, bytes / 5 + 64, sizeof *l->instrs);
-    l->words = load_grow(NULL, &l->words_size, bytes / 2 + 64, sizeof *l->words);
+    l->args = load_grow(NULL, &l->args_size, bytes * 10 / 16 + 64, sizeof *l->args);
+    l->instrs = load_grow(NULL, &l->instrs_size, bytes * 9 / 32 + 64, sizeof *l->instrs);
+    l->words = load_grow(NULL, &l->words_size, bytes * 9 / 16 + 64, sizeof *l->words);
+    l->fixups = load_grow(NULL, &l->fixups_size, bytes / 8 + 64, sizeof *l->fixups);
     l->resumes = vm_zalloc(ALLOC_CODE, labels);
     read_args_init(l);
     f.labels = vm_alloc(ALLOC_CODE, labels * (sizeof *f.labels + sizeof *f.again));
@@ -312,6 +321,9 @@ bool decode_code(struct loader *l, struct reader r)
     for (size_t i = 0; i < labels; i++)
         f.labels[i] = (struct flow_label){.at = -1};
     bool ok = read_instrs(l, r, &f) && flow_again(l, &f);
+    l->code->ninstrs = l->ninstrs;
+    for (size_t i = 0; i < labels; i++)
+        l->code->ninstrs -= f.labels[i].where != 0;
     vm_free(f.labels);
     return ok;
 }

@@ -49,7 +49,7 @@ struct ginstr {
     uint32_t line;
     int32_t frame;              /* words, -1: not reached */
     bool unsure;                /* ... or others: decode.c */
-    uint8_t labels;             /* which operands are, a bit each; the last: 7 on */
+    bool labels;                /* there are some in its operands */
 };
 
 struct import { term m, f; uint32_t arity; struct export *export; };
@@ -87,8 +87,17 @@ struct loader {
     uint32_t ninstrs, instrs_size;
     struct arg *args;
     uint32_t nargs, args_size;
-    uint8_t arg_labels;         /* read_args: as in struct ginstr */
-    uint32_t short_limit[8];    /* ... by tag: what is less is as it should be */
+    bool arg_labels;            /* read_args: as in struct ginstr */
+    /* ... how to read one of a byte or two (compact.h), by what the first one ends with: */
+#define SHORT_TAGS 32
+    struct short_tag {
+        uint32_t limit;         /* the number is less, or it is another's to read */
+        uint8_t kind;           /* enum arg_kind */
+        uint8_t bytes;
+        uint8_t label;          /* 1: it is one */
+        uint64_t scale;         /* the value is that many times the number, */
+        uint64_t atom;          /* or, all ones: the atom of it */
+    } short_tags[SHORT_TAGS];
 
     /* emit.c */
     uintptr_t *words;
@@ -99,7 +108,7 @@ struct loader {
     struct catch_fixup *catches;
     uint32_t ncatches, catches_size;
     uint32_t rows_size, wide_size, funcs_size;
-    uint32_t row_frame, row_line;   /* the last row's */
+    uint32_t row_frame, row_line;   /* the last row's; UINT32_MAX: there is none */
     uint8_t *resumes;           /* labels where a process that waited goes on */
     bool resumes_here;          /* one of them has just been placed */
     uint32_t labels, labels_size;   /* in label_at: nlabels and emit_new_label's */
@@ -128,8 +137,7 @@ static inline bool load_ok(const struct loader *l) { return l->why[0] == 0; }
 uint32_t read_u32(struct loader *l, struct reader *r);
 uint8_t read_u8(struct loader *l, struct reader *r);
 const uint8_t *read_bytes(struct loader *l, struct reader *r, size_t n);
-/* n operands, of an instruction, to args; a list's elements are put there after it. */
-#define LAST_LABEL 7            /* bit of labels: operands from that one on */
+/* The last n operands of an instruction to args; a list's elements come after it. */
 bool read_args(struct loader *l, struct reader *r, uint64_t n);
 /* Before that, once the tables of atoms and labels are known. */
 void read_args_init(struct loader *l);
