@@ -105,26 +105,31 @@ static uint32_t pack_row(struct loader *l)
     return ROW_WIDE | c->nwide++;
 }
 
-/*
- * A new row where frame or line differ from the row before; an instruction that
- * is never looked up needs none, but where a process that waits goes on.
- */
-static void row(struct loader *l)
+static __attribute__((noinline)) void add_row(struct loader *l)
 {
     struct code *c = l->code;
     uint32_t at = l->op_at;     /* bytes once placed: emit_finish */
 
-    bool plain = op_infos[l->op].flags & OPF_PLAIN, looked_up = !plain | l->resumes_here;
-    bool same = (l->row_frame == l->frame) & (l->row_line == l->line) & (c->nrows > 0);
-    l->resumes_here = false;
-    if (!looked_up | same)
-        return;
     if (c->nrows && c->rows[c->nrows - 1].at == at)
         c->nrows--;
     c->rows = load_grow(c->rows, &l->rows_size, c->nrows + 1, sizeof *c->rows);
     c->rows[c->nrows++] = (struct packed_row){at, pack_row(l)};
     l->row_frame = l->frame;
     l->row_line = l->line;
+}
+
+/*
+ * A new row where frame or line differ from the row before; an instruction that
+ * is never looked up needs none, but where a process that waits goes on.
+ */
+static inline void row(struct loader *l)
+{
+    bool looked_up = !(op_infos[l->op].flags & OPF_PLAIN) | l->resumes_here;
+    bool same = (l->row_frame == l->frame) & (l->row_line == l->line);
+
+    l->resumes_here = false;
+    if (looked_up & !same)
+        add_row(l);
 }
 
 term arg_term(const struct loader *l, struct arg a)
@@ -199,7 +204,7 @@ static uint32_t t0_kinds(uint32_t kinds)
 }
 
 /* The handler, in the first word; the generic one, if there is no better. */
-static void interpreted_end(struct loader *l)
+static __attribute__((noinline)) void interpreted_end(struct loader *l)
 {
     const struct op_instance *inst = instance_find(l->op, t0_kinds(l->op_kinds));
 
@@ -233,11 +238,11 @@ void emit_end(struct loader *l)
     assert(op_infos[l->op].roles[l->op_operands] == 0);
     if (emit_observer)
         emit_observer(l->op, l->op_kinds, l->op_shift / 4);
-    row(l);
     if (l->native)
         native_end(l);
     else
         interpreted_end(l);
+    row(l);
 }
 
 void emit_vary_u(struct loader *l, uintptr_t w) { emit_word(l, w); }

@@ -484,6 +484,7 @@ static struct code *prepare(const uint8_t *beam, size_t n, bool lines, char why[
     l->code = c;
     l->native = code_native;
     l->lines = lines;
+    l->row_frame = UINT32_MAX;
     if (!load(l)) {
         code_free(c);
         c = NULL;

@@ -21,54 +21,61 @@ static uint32_t header_back(uintptr_t h) { return (uint32_t)(h >> 16 & 0xff); }
 static uint32_t header_length(uintptr_t h) { return (uint32_t)(h >> 24 & 0xff); }
 static uint32_t header_hot(uintptr_t h) { return (uint32_t)(h >> 32); }
 
-static inline uint32_t find_in(const uint16_t *table, unsigned bits, uint64_t hash,
-                               uint32_t op, uint32_t kinds)
+static inline bool is_of(uint32_t n, uint32_t op, uint32_t kinds)
 {
-    for (uint32_t i = (uint32_t)(hash >> (64 - bits));; i++) {
-        uint32_t n = table[i & ((1u << bits) - 1)];
+    return stencils[n].kinds == kinds && stencils[n].op == op;
+}
 
-        if (n == NO_STENCIL || (stencils[n].op == op && stencils[n].kinds == kinds))
-            return n;
-    }
+static uint64_t hash_of(uint32_t op, uint32_t kinds)
+{
+    return ((uint64_t)op << 32 | kinds) * 0x9e3779b97f4a7c15ull;
+}
+
+/* What is wanted mostly; is_of() tells. */
+static uint32_t find_first(uint32_t op, uint32_t kinds)
+{
+    return stencil_first[hash_of(op, kinds) >> (64 - STENCIL_FIRST_BITS)];
 }
 
 static uint32_t find(uint32_t op, uint32_t kinds)
 {
-    uint64_t hash = ((uint64_t)op << 32 | kinds) * 0x9e3779b97f4a7c15ull;
-    uint32_t n = find_in(stencil_common, stencil_common_bits, hash, op, kinds);
+    uint64_t hash = hash_of(op, kinds);
 
-    if (n == NO_STENCIL)
-        n = find_in(stencil_table, stencil_table_bits, hash, op, kinds);
-    return n;
+    for (uint32_t i = (uint32_t)(hash >> (64 - stencil_table_bits));; i++) {
+        uint32_t n = stencil_table[i & ((1u << stencil_table_bits) - 1)];
+
+        if (n == NO_STENCIL || is_of(n, op, kinds))
+            return n;
+    }
 }
 
 /* ---- records ---- */
+
+static __attribute__((noinline)) void begin_vary(struct loader *l)
+{
+    l->vary_at = l->nwords;
+    emit_word(l, 0);
+}
 
 /*
  * The record that begins at word `at` is whole: make its header. A return address
  * is a multiple of 16, so a hot part that is a call ends at one; entries are at
  * multiples of 32.
  */
-static void record_end(struct loader *l, uint32_t at, uint32_t n, uint32_t back)
+static inline void record_end(struct loader *l, uint32_t at, uint32_t n, uint32_t back)
 {
     const struct stencil *s = &stencils[n];
-    uint64_t hot = l->hot_bytes, end = s->hot, unit = 1;
+    uint64_t unit = s->flags & STENCIL_UNIT, before = s->flags & STENCIL_ENDS ? s->hot : 0;
+    uint64_t hot = ((l->hot_bytes + before + unit) & ~unit) - before;
+    bool vary = s->flags & STENCIL_VARY;
+    uint64_t words = l->nwords + vary - at;
 
-    if (op_infos[s->op].flags & OPF_RET)
-        unit = 16;
-    if (s->op == OP_func_entry || s->op == OP_func_entry_nif) {
-        unit = 32;
-        end = 0;
-    }
-    hot = ((hot + end + unit - 1) & ~(unit - 1)) - end;
-    if (s->vary) {
-        emit_word(l, 0);
-        l->vary_at = l->nwords - 1;
-    }
-    assert(l->nwords - at <= 0xff && back <= 0xff);
-    l->words[at] = n | back << 16 | (l->nwords - at) << 24 | hot << 32;
+    assert(words <= 0xff && back <= 0xff);
+    l->words[at] = n | back << 16 | words << 24 | hot << 32;
     l->hot_bytes = hot + s->hot;
     l->cold_bytes += s->cold;
+    if (vary)
+        begin_vary(l);
 }
 
 void native_vary_label(struct loader *l, uint32_t label)
@@ -149,7 +156,7 @@ static void all_memory(struct loader *l)
     }
 }
 
-void native_end(struct loader *l)
+static __attribute__((noinline)) void end_rare(struct loader *l)
 {
     uint32_t n = find(l->op, l->op_kinds);
 
@@ -157,6 +164,16 @@ void native_end(struct loader *l)
         all_memory(l);
     else
         record_end(l, l->op_at, n, 0);
+}
+
+void native_end(struct loader *l)
+{
+    uint32_t n = find_first(l->op, l->op_kinds);
+
+    if (likely(is_of(n, l->op, l->op_kinds) && l->op_wide <= IMM31_MAX))
+        record_end(l, l->op_at, n, 0);
+    else
+        end_rare(l);
 }
 
 /* ---- copying ---- */
@@ -217,8 +234,8 @@ struct copy {
 };
 
 /*
- * n bytes, of a part that ends at `end`. Most are a few dozen: whole 16 bytes are
- * copied, and what is too much is written over by the next record. The table of
+ * n bytes, of a part that ends at `end`. Most are a few dozen, or none: whole 16 bytes
+ * are copied, and what is too much is written over by the next record. The table of
  * stencils has STENCIL_SLACK bytes behind it.
  */
 static void copy_part(uint8_t *write, uint32_t at, uint32_t end, const uint8_t *from,
@@ -260,36 +277,39 @@ static void copy_record(struct loader *l, struct copy *c, uint32_t i)
     uintptr_t header = words[0];
     const struct stencil *s = &stencils[header_stencil(header)];
     uint32_t hot = header_hot(header), cold = c->cold;
-    uint8_t *write[2] = {c->write + hot, c->write + cold};
-    uintptr_t run[2] = {(uintptr_t)c->run + hot, (uintptr_t)c->run + cold};
+    const uint8_t *from = stencil_bytes + s->at;
+    /* By REL_COLD and REL_PC: where it is written, what it is relative to. */
+    const struct { uint8_t *write; uintptr_t pc; } parts[4] = {
+        {c->write + hot, 0}, {c->write + hot, (uintptr_t)c->run + hot},
+        {c->write + cold, 0}, {c->write + cold, (uintptr_t)c->run + cold},
+    };
 
-    copy_part(c->write, hot, c->hot_end, stencil_bytes + s->at, s->hot);
+    copy_part(c->write, hot, c->hot_end, from, s->hot);
     if (s->cold)
-        copy_part(c->write, cold, c->cold_end, stencil_bytes + s->at + s->hot, s->cold);
-    c->to[TO_NEXT - TO_NEXT] = run[0] + s->hot;
+        copy_part(c->write, cold, c->cold_end, from + s->hot, s->cold);
+    from += s->hot + s->cold;
+    c->to[TO_NEXT - TO_NEXT] = parts[1].pc + s->hot;
     c->to[TO_SELF - TO_NEXT] = (uintptr_t)c->run + header_hot(words[-(int)header_back(header)]);
     c->to[TO_VARY - TO_NEXT] = (uintptr_t)c->run + c->vary;
-    c->to[TO_HOT - TO_NEXT] = run[0];
-    c->to[TO_COLD - TO_NEXT] = run[1];
-    const struct stencil_reloc *r = &stencil_relocs[s->reloc], *end = r + s->relocs;
-    for (; r < end; r++) {
-        const uintptr_t *refers = r->to < TO_NEXT ? words + r->to : &c->to[r->to - TO_NEXT];
-        uintptr_t pc = r->kind == REL_PC32 ? run[r->cold] : 0, to = *refers;
-        uint8_t *at = write[r->cold] + r->offset;
+    c->to[TO_HOT - TO_NEXT] = parts[1].pc;
+    c->to[TO_COLD - TO_NEXT] = parts[3].pc;
+    for (const uint8_t *end = from + s->relocs * sizeof(struct stencil_reloc); from < end;
+         from += sizeof(struct stencil_reloc)) {
+        struct stencil_reloc r;
 
-        uintptr_t v = to + (uintptr_t)(intptr_t)r->addend;
+        memcpy(&r, from, sizeof r);
+        uintptr_t to = *(r.to < TO_NEXT ? words + r.to : &c->to[r.to - TO_NEXT]);
+        uintptr_t pc = parts[r.kind / REL_PC].pc;
+        uintptr_t v = to + (uintptr_t)(intptr_t)r.addend - pc;
 
-        if (r->kind == REL_ABS64) {
-            memcpy(at, &v, sizeof v);
-            continue;
-        }
-        v -= pc;
-        if (to == 0 && pc)
-            v = 0;              /* no label: so it is told by data; a jump is never taken */
-        put32(at, (int64_t)v);
+        /* No label: so it is told by data; a jump is never taken. */
+        v = to || !pc ? v : 0;
+        assert(!pc || (intptr_t)v == (int32_t)v);
+        uint32_t half = (uint32_t)(v >> (r.kind % REL_PC));
+        memcpy(parts[r.kind / REL_PC].write + r.offset, &half, sizeof half);
     }
     c->cold += s->cold;
-    if (s->vary)
+    if (s->flags & STENCIL_VARY)
         copy_vary(l, c, words[header_length(header) - 1]);
 }
 
@@ -299,7 +319,7 @@ static void fetch_ahead(const struct loader *l, uint32_t next)
     const struct stencil *s = &stencils[header_stencil(l->words[next])];
 
     __builtin_prefetch(stencil_bytes + s->at);
-    __builtin_prefetch(stencil_relocs + s->reloc);
+    __builtin_prefetch(stencil_bytes + s->at + 64);
 }
 
 bool native_finish(struct loader *l)

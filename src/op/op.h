@@ -26,6 +26,7 @@ enum op_flag {
     OPF_ENTRY = 16,         /* where a stub goes */
     OPF_SHARED = 32,        /* native code calls its body */
     OPF_PLAIN = 64,         /* it neither calls nor raises, collects nor waits */
+    OPF_ALIGNED = 128,      /* native code has it at a multiple of 32 */
 };
 
 struct op_instance {

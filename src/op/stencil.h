@@ -9,9 +9,14 @@
 
 #include <stdint.h>
 
-enum stencil_reloc_kind { REL_ABS32, REL_ABS64, REL_PC32 };
+/* All of them fill 32 bits. REL_HIGH: of a word of 64 bits the high half, else the low one. */
+enum stencil_reloc_kind {
+    REL_HIGH = 32,              /* bits to shift it by */
+    REL_PC = 64,                /* from the beginning of the part; to 0: it is 0 */
+    REL_COLD = 128,             /* it is in that part */
+};
 
-/* What a relocation refers to: operand words 1 .. 99 (of a REL_PC32, a label). */
+/* What a relocation refers to: operand words 1 .. 99 (of a REL_PC, a label). */
 enum stencil_to {
     TO_NEXT = 100,  /* the instruction after it, or a return address: what follows */
     TO_SELF,        /* itself */
@@ -20,26 +25,29 @@ enum stencil_to {
     TO_RUNTIME,     /* + i: stencil_runtime[i] */
 };
 
-/*
- * Eight bytes: there are tens of thousands. What is the same wherever a stencil
- * goes (from one of its parts to itself) is in its bytes already. The addend of a
- * REL_PC32 counts from the beginning of the part.
- */
+/* What is the same wherever a stencil goes is in its bytes already. */
 struct stencil_reloc {
-    uint16_t offset;
+    uint16_t offset;            /* in its part */
     uint8_t to;
-    uint8_t kind : 7, cold : 1; /* cold: it is in that part */
+    uint8_t kind;
     int32_t addend;
 };
-/* Those that most code is made of come first, in all tables. */
+/*
+ * 16 bytes, for it is looked at twice: when it is found, and long after, when it is
+ * copied. Those that most code is made of come first, in all tables.
+ */
 struct stencil {
     uint32_t kinds;             /* 4 bits a place */
+    uint32_t at;                /* in stencil_bytes: hot, cold, relocations */
     uint16_t op;
     uint16_t hot, cold;         /* bytes */
     uint8_t relocs;
-    uint8_t vary;               /* it refers to TO_VARY */
-    uint32_t at;                /* in stencil_bytes: hot, then cold */
-    uint32_t reloc;             /* first in stencil_relocs */
+    uint8_t flags;
+};
+enum stencil_flag {
+    STENCIL_UNIT = 31,          /* it is at a multiple of that, plus 1, */
+    STENCIL_ENDS = 32,          /* or ends at one */
+    STENCIL_VARY = 64,          /* it refers to TO_VARY */
 };
 
 extern const char stencil_cpu[];    /* os_cpu_has() */
@@ -47,14 +55,16 @@ extern const struct stencil stencils[];
 extern const uint32_t stencil_count;
 #define STENCIL_SLACK 32        /* bytes behind the last one */
 extern const uint8_t stencil_bytes[];
-extern const struct stencil_reloc stencil_relocs[];
 extern const void *const stencil_runtime[];
 extern const uint32_t stencil_runtime_count;
 /*
- * Open addressing over (op << 32 | kinds) * 0x9e3779b97f4a7c15, top bits. 0xffff:
- * empty. First those that come first, a table of a few kilobytes; then all.
+ * By the top bits of (op << 32 | kinds) * 0x9e3779b97f4a7c15: of the stencils where
+ * these are the same the first, which most code wants; a table of a few kilobytes.
  */
-extern const unsigned stencil_common_bits, stencil_table_bits;
-extern const uint16_t stencil_common[], stencil_table[];
+#define STENCIL_FIRST_BITS 12
+extern const uint16_t stencil_first[];
+/* Open addressing over the same; 0xffff: empty. */
+extern const unsigned stencil_table_bits;
+extern const uint16_t stencil_table[];
 
 #endif

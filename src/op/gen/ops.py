@@ -22,6 +22,7 @@ y: the byte offset of a y register. fr: a float register. live: a number of x
 registers, up to X_REGS.
 
 Flags: ret (pushes a return address: what follows the instruction is aligned),
+aligned (native code has it at a multiple of 32),
 vary (operands of its own follow the declared ones), entry (native code jumps to
 it from a stub, with the operand in S->a[0]), interpreted, native (the other
 back end has no use for it), shared (native code has the body once, and calls it
@@ -282,12 +283,13 @@ for op in ops:
         entries.append(f"PRESERVE_NONE long t1_{op.name}(PARAMS)\n{{\n{body}}}\n")
         continue
     for kinds in sorted(op.kinds | {op.memory}):
-        body, words = instance(op, kinds, T1)
+        body, _ = instance(op, kinds, T1)
         if "shared" in op.flags:
             body = share(op)
+        place = {"ret", "aligned"} & set(op.flags) or {"anywhere"}
         by_weight.append((op.weight.get(kinds, 0),
                           f"PRESERVE_NONE long st_{ops.index(op)}_{pack(kinds):x}_"
-                          f"{words}_{op.name}_{kinds or 'N'}(PARAMS)\n{{\n{body}}}\n"))
+                          f"{place.pop()}_{op.name}_{kinds or 'N'}(PARAMS)\n{{\n{body}}}\n"))
 # What modules mostly want lies together.
 by_weight.sort(key=lambda stencil: -stencil[0])
 write("t1.gen.c", "\n".join(t1 + [stencil for _, stencil in by_weight]) + "\n")

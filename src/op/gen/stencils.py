@@ -251,20 +251,29 @@ def read_elf(path):
     return sections, symbols, relocs
 
 
-SLACK = 32          # stencil.h: STENCIL_SLACK
-COMMON, COMMON_BITS = 1100, 12      # the stencils, the first, of a table that is small
+# As in stencil.h; what is written asserts that.
+SLACK = 32
+REL_HIGH, REL_PC, REL_COLD = 32, 64, 128
+TO = {"next": 100, "self": 101, "vary": 102, "hot": 103, "cold": 104}
+TO_RUNTIME = 105
+ENDS, VARY = 32, 64
+FLAGS = {"anywhere": 0, "aligned": 31, "ret": 15 | ENDS}
+FIRST_BITS = 12
+SAME = {"STENCIL_SLACK": SLACK, "REL_HIGH": REL_HIGH, "REL_PC": REL_PC, "REL_COLD": REL_COLD,
+        **{f"TO_{name.upper()}": to for name, to in TO.items()}, "TO_RUNTIME": TO_RUNTIME,
+        "STENCIL_UNIT": 31, "STENCIL_ENDS": ENDS, "STENCIL_VARY": VARY,
+        "STENCIL_FIRST_BITS": FIRST_BITS, "sizeof(struct stencil_reloc)": 8}
 ABS64, PC32, PLT32, ABS32, ABS32S = 1, 2, 4, 10, 11
-WHATS = {"next": "NEXT", "ret": "NEXT", "self": "SELF", "vary": "VARY"}
 
 stencils = []
 text = {"hot": [], "cold": []}
 for name, blocks in functions(source):
     n = len(stencils)
-    _, op, kinds, _, title = name.split("_", 4)
+    _, op, kinds, place, title = name.split("_", 4)
     hot, cold = parts(name, blocks)
     text["hot"] += [f"hot{n}:"] + hot
     text["cold"] += [f"cold{n}:"] + cold
-    stencils.append((title, int(op), int(kinds, 16)))
+    stencils.append((title, int(op), int(kinds, 16), place))
 with open(out + ".s", "w") as f:
     for part in ("hot", "cold"):
         f.write(f'\t.section .{part},"ax",@progbits\n' + "\n".join(text[part]) +
@@ -278,35 +287,36 @@ for name, section, value, _ in symbols:
         start[m[1]][int(m[2])] = value
 runtime = {}
 all_bytes = bytearray()
-rows, reloc_rows = [], []
+rows = []
+relocations = 0
 
 
 def reloc(title, part, offset, kind, symbol, addend, n):
-    """What a reference is to, how, and the addend of struct stencil_reloc."""
+    """What a reference is to, how (32 bits each), and the addend of struct stencil_reloc."""
     name, section, value, symbol_kind = symbol
     if symbol_kind == 3 or section:
         # A local jump between the parts.
         target = section[1:]
         if kind not in (PC32, PLT32):
             sys.exit(f"stencils.py: {title} takes the address of its own code")
-        return f"TO_{target.upper()}", "REL_PC32", addend + value - start[target][n] - offset
+        return TO[target], [REL_PC], addend + value - start[target][n] - offset
     if m := re.match(r"([hsjw])(\d+)$", name):
         width = {"h": (ABS32, ABS32S), "s": (ABS32, ABS32S), "j": (PC32, PLT32),
                  "w": (ABS64,)}[m[1]]
         if kind not in width:
             sys.exit(f"stencils.py: {title} has {name} by relocation {kind}")
-        c = {"h": "REL_ABS32", "s": "REL_ABS32", "j": "REL_PC32", "w": "REL_ABS64"}[m[1]]
-        return m[2], c, addend - (offset if m[1] == "j" else 0)
+        how = {"j": [REL_PC], "w": [0, REL_HIGH]}.get(m[1], [0])
+        return int(m[2]), how, addend - (offset if m[1] == "j" else 0)
     if kind not in (PC32, PLT32):
         sys.exit(f"stencils.py: {title} has {name} by relocation {kind}")
-    if name in WHATS:
-        return f"TO_{WHATS[name]}", "REL_PC32", addend - offset
+    if name in ("next", "ret", "self", "vary"):
+        return TO["next" if name == "ret" else name], [REL_PC], addend - offset
     if kind != PLT32:
         sys.exit(f"stencils.py: {title} refers to {name}, which is no function")
     if (m := re.match(r"shared_(\d+)_", name)) and int(m[1]) != offset - addend:
         sys.exit(f"stencils.py: {title} calls {name} after {offset - addend} bytes")
     index = runtime.setdefault(name, len(runtime))
-    return f"TO_RUNTIME + {index}", "REL_PC32", addend - offset
+    return TO_RUNTIME + index, [REL_PC], addend - offset
 
 
 by_place = {"hot": [[] for _ in stencils], "cold": [[] for _ in stencils]}
@@ -318,42 +328,49 @@ for part in ("hot", "cold"):
             i += 1
         by_place[part][i].append((offset - starts[i], info & 0xffffffff,
                                   symbols[info >> 32], addend))
-for n, (title, op, kinds) in enumerate(stencils):
-    first = len(reloc_rows)
+for n, (title, op, kinds, place) in enumerate(stencils):
     at = len(all_bytes)
     code = {part: bytearray(sections["." + part][start[part][n]:start[part][n + 1]])
             for part in ("hot", "cold")}
-    vary = False
+    flags = FLAGS[place]
+    found = []
     for part in ("hot", "cold"):
         for offset, *rest in by_place[part][n]:
-            to, kind, addend = reloc(title, part, offset, *rest, n)
-            here = {"hot": {"TO_HOT": 0, "TO_NEXT": len(code["hot"])},
-                    "cold": {"TO_COLD": 0}}[part]
+            to, how, addend = reloc(title, part, offset, *rest, n)
+            here = {"hot": {TO["hot"]: 0, TO["next"]: len(code["hot"])},
+                    "cold": {TO["cold"]: 0}}[part]
             if to in here:
                 struct.pack_into("<i", code[part], offset, here[to] + addend)
                 continue
-            vary |= to == "TO_VARY"
-            reloc_rows.append(f"{{{offset}, {to}, {kind}, {int(part == 'cold')}, {addend}}}")
-    if len(reloc_rows) - first > 255:
+            if to == TO["vary"]:
+                flags |= VARY
+            for i, kind in enumerate(how):
+                kind |= REL_COLD if part == "cold" else 0
+                found.append(struct.pack("<HBBi", offset + 4 * i, to, kind, addend))
+    if len(found) > 255:
         sys.exit(f"stencils.py: {title} has too many relocations for a byte: struct stencil")
-    all_bytes += code["hot"] + code["cold"]
-    rows.append(f"    {{{kinds:#x}, {op}, {len(code['hot'])}, {len(code['cold'])}, "
-                f"{len(reloc_rows) - first}, {int(vary)}, {at}, {first}}}, /* {title} */")
+    relocations += len(found)
+    hot, cold = len(code["hot"]), len(code["cold"])
+    all_bytes += code["hot"] + code["cold"] + b"".join(found)
+    rows.append(f"    {{{kinds:#x}, {at}, {op}, {hot}, {cold}, {len(found)}, {flags}}},"
+                f" /* {title} */")
 
-def hash_table(n, bits):
-    """(op, kinds) to the first n stencils: open addressing, as native.c looks it up."""
-    table = [0xffff] * (1 << bits)
-    for i, (_, op, kinds) in enumerate(stencils[:n]):
-        at = ((op << 32 | kinds) * 0x9e3779b97f4a7c15 & (1 << 64) - 1) >> (64 - bits)
-        while table[at] != 0xffff:
-            at = (at + 1) % len(table)
-        table[at] = i
-    return table
+
+def hashed(stencil, bits):
+    """(op, kinds), as native.c looks it up."""
+    _, op, kinds, _ = stencil
+    return ((op << 32 | kinds) * 0x9e3779b97f4a7c15 & (1 << 64) - 1) >> (64 - bits)
 
 
 bits = (3 * len(stencils) // 2).bit_length()
-table = hash_table(len(stencils), bits)
-common = hash_table(COMMON, COMMON_BITS)
+table, first_of = [0xffff] * (1 << bits), [0] * (1 << FIRST_BITS)
+for i, stencil in reversed(list(enumerate(stencils))):
+    first_of[hashed(stencil, FIRST_BITS)] = i
+for i, stencil in enumerate(stencils):
+    at = hashed(stencil, bits)
+    while table[at] != 0xffff:
+        at = (at + 1) % len(table)
+    table[at] = i
 
 
 def numbers(values, per_line=24):
@@ -366,20 +383,19 @@ with open(out, "w") as f:
     f.write('/* Made by stencils.py from the compiled instances. */\n#include "op/stencil.h"\n\n')
     for name in runtime:
         f.write(f"extern char {name}[];\n")
+    for name, value in SAME.items():
+        f.write(f'_Static_assert({name} == {value}, "stencils.py");\n')
     f.write(f"\nconst uint8_t stencil_bytes[] = {{\n{numbers(bytes(all_bytes) + bytes(SLACK))}\n}};\n"
-            "const struct stencil_reloc stencil_relocs[] = {\n    " +
-            ",\n    ".join(reloc_rows) + "\n};\n"
             "const struct stencil stencils[] = {\n" + "\n".join(rows) + "\n};\n"
             f'const char stencil_cpu[] = "{cpu}";\n'
             f"const uint32_t stencil_count = {len(stencils)};\n"
             f"const unsigned stencil_table_bits = {bits};\n"
             f"const uint16_t stencil_table[] = {{\n{numbers(table)}\n}};\n"
-            f"const unsigned stencil_common_bits = {COMMON_BITS};\n"
-            f"const uint16_t stencil_common[] = {{\n{numbers(common)}\n}};\n"
+            f"const uint16_t stencil_first[] = {{\n{numbers(first_of)}\n}};\n"
             f"const uint32_t stencil_runtime_count = {len(runtime)};\n"
             "const void *const stencil_runtime[] = {\n    " +
             ", ".join(runtime) + "\n};\n")
-if len(runtime) > 140:
+if len(runtime) > 256 - TO_RUNTIME:
     sys.exit("stencils.py: too many functions for a byte: struct stencil_reloc")
 print(f"{len(stencils)} stencils, {sum(len(s) for s in (sections['.hot'], sections['.cold']))} bytes, "
-      f"{len(reloc_rows)} relocations, {len(runtime)} functions called")
+      f"{relocations} relocations, {len(runtime)} functions called")
