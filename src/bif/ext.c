@@ -3,6 +3,8 @@
  *
  * Both are written as if they were done in one go; they go in slices.
  */
+#include "bif/ext.h"
+
 #include "bif/bif.h"
 #include "vm/big.h"
 #include "vm/binary.h"
@@ -11,8 +13,6 @@
 
 #include <zlib.h>
 
-#define COMPRESSED 80           /* tag: size of what follows, then zlib's data */
-#define COMPRESSED_HEAD 6       /* version, tag, size */
 #define BYTES_PER_RED 128
 #define INFLATE_RATIO_MAX 1032  /* deflate can't do better */
 /* Bytes deflated or inflated until time is looked at, and what one takes. */
@@ -87,21 +87,21 @@ static term compressed(struct proc *p, struct ext_buf *b, int level)
     uint8_t *packed;
     term bin;
 
-    if (n <= COMPRESSED_HEAD || n - 1 > UINT32_MAX)
+    if (n <= EXT_COMPRESSED_HEAD || n - 1 > UINT32_MAX)
         return take_binary(p, b);
     packed = vm_try_alloc(ALLOC_BINARY, n);
     if (!packed)
         return THE_NON_VALUE;
 
-    size_t room = n - COMPRESSED_HEAD;
+    size_t room = n - EXT_COMPRESSED_HEAD;
     packed[0] = EXT_VERSION;
-    packed[1] = COMPRESSED;
+    packed[1] = EXT_COMPRESSED;
     packed[2] = (uint8_t)((n - 1) >> 24);
     packed[3] = (uint8_t)((n - 1) >> 16);
     packed[4] = (uint8_t)((n - 1) >> 8);
     packed[5] = (uint8_t)(n - 1);
-    if (deflate_all(packed + COMPRESSED_HEAD, &room, b->data + 1, n - 1, level))
-        bin = binary_from(p, packed, COMPRESSED_HEAD + room);
+    if (deflate_all(packed + EXT_COMPRESSED_HEAD, &room, b->data + 1, n - 1, level))
+        bin = binary_from(p, packed, EXT_COMPRESSED_HEAD + room);
     else
         bin = take_binary(p, b);
     vm_free(packed);
@@ -230,7 +230,7 @@ BIF(erlang, external_size, 2)
 }
 
 /*
- * Inflate what follows a COMPRESSED tag. *used gets the bytes of the input.
+ * Inflate what follows a EXT_COMPRESSED tag. *used gets the bytes of the input.
  * NULL if it is not sound or does not give exactly `size` bytes.
  */
 static uint8_t *inflate_all(const uint8_t *data, size_t n, size_t size,
@@ -269,6 +269,18 @@ static uint8_t *inflate_all(const uint8_t *data, size_t n, size_t size,
     return out;
 }
 
+uint8_t *ext_inflate(const uint8_t *data, size_t n, size_t *size, size_t *used)
+{
+    uint8_t *plain;
+
+    if (n < EXT_COMPRESSED_HEAD)
+        return NULL;
+    *size = (size_t)data[2] << 24 | (size_t)data[3] << 16 | (size_t)data[4] << 8 | data[5];
+    plain = inflate_all(data + EXT_COMPRESSED_HEAD, n - EXT_COMPRESSED_HEAD, *size, used);
+    *used += EXT_COMPRESSED_HEAD;
+    return plain;
+}
+
 /* Decode n bytes to the heap; *used is 0 on entry if nobody wants it. */
 static term decode_bytes(struct proc *p, const uint8_t *data, size_t n,
                          unsigned flags, size_t *used)
@@ -300,19 +312,15 @@ static term decode(struct proc *p, term bin, unsigned flags, size_t *used)
         return bif_badarg(p);
     if (b.size < 1 || b.data[0] != EXT_VERSION) {
         t = bif_badarg(p);
-    } else if (b.size < COMPRESSED_HEAD || b.data[1] != COMPRESSED) {
+    } else if (b.size < EXT_COMPRESSED_HEAD || b.data[1] != EXT_COMPRESSED) {
         t = decode_bytes(p, b.data + 1, b.size - 1, flags, used);
         *used += 1;
     } else {
-        size_t size = (size_t)b.data[2] << 24 | (size_t)b.data[3] << 16
-                      | (size_t)b.data[4] << 8 | b.data[5];
-        size_t packed = 0, inner = 0;
-        uint8_t *plain = inflate_all(b.data + COMPRESSED_HEAD,
-                                     b.size - COMPRESSED_HEAD, size, &packed);
+        size_t size, inner = 0;
+        uint8_t *plain = ext_inflate(b.data, b.size, &size, used);
 
         t = plain ? decode_bytes(p, plain, size, flags, &inner)
                   : bif_badarg(p);
-        *used = COMPRESSED_HEAD + packed;
         vm_free(plain);
     }
     binary_bytes_end(&b);

@@ -6,6 +6,7 @@
 #include "io/nif.h"
 
 #include "bif/bif.h"
+#include "bif/ext.h"
 #include "os/os.h"
 #include "vm/big.h"
 #include "vm/ext.h"
@@ -680,18 +681,28 @@ size_t enif_binary_to_term(ErlNifEnv *env, const unsigned char *data, size_t n,
                            ERL_NIF_TERM *out, unsigned opts)
 {
     unsigned flags = opts & ERL_NIF_BIN2TERM_SAFE ? EXT_SAFE : 0;
+    uint8_t *plain = NULL;
     struct dest d;
-    size_t words;
+    size_t words, size, packed;
     int64_t used;
 
     if (n < 1 || data[0] != 131 || opts & ~(unsigned)ERL_NIF_BIN2TERM_SAFE)
         return 0;
-    used = ext_size(data + 1, n - 1, flags, &words);
-    if (used < 0)
-        return 0;
-    d = (struct dest){nif_alloc(env, words), nif_offheap(env)};
-    *out = ext_decode(&d, data + 1, n - 1, flags);
-    return *out == THE_NON_VALUE ? 0 : (size_t)used + 1;
+    if (n > 1 && data[1] == EXT_COMPRESSED) {
+        plain = ext_inflate(data, n, &size, &packed);
+        if (!plain)
+            return 0;
+    }
+    used = plain ? ext_size(plain, size, flags, &words)
+                 : ext_size(data + 1, n - 1, flags, &words);
+    *out = THE_NON_VALUE;
+    if (used >= 0) {
+        d = (struct dest){nif_alloc(env, words), nif_offheap(env)};
+        *out = plain ? ext_decode(&d, plain, size, flags)
+                     : ext_decode(&d, data + 1, n - 1, flags);
+    }
+    vm_free(plain);
+    return *out == THE_NON_VALUE ? 0 : plain ? packed : (size_t)used + 1;
 }
 
 /*

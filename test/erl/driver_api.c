@@ -485,6 +485,11 @@ static ErlDrvSSizeT drv_control(ErlDrvData d, unsigned op, char *buf, ErlDrvSize
         *out = (char *)b;
         return (ErlDrvSSizeT)n;
     }
+    case 'z': {
+        ErlDrvTermData t[] = {ERL_DRV_EXT2TERM, (ErlDrvTermData)buf, n};
+
+        return sprintf(*out, "%d", erl_drv_output_term(s->id, t, 3));
+    }
     case 'q': return sprintf(*out, "%d", queue_test(s->port));
     case 'x': return sprintf(*out, "%d", misc_test(s));
     case 'B': return sprintf(*out, "%d", bad_terms(s));

@@ -105,6 +105,13 @@ terms() ->
     port_command(P, "T"),
     ?is(Expect, recv()),
     ?is("6", port_control(P, $B, "")),
+    T = lists:duplicate(1000, <<"compressed">>),
+    [begin
+         ?is("1", port_control(P, $z, Ext)),
+         ?is(T, recv())
+     end || Ext <- [term_to_binary(T), term_to_binary(T, [compressed])]],
+    ?is("-1", port_control(P, $z, [131, 80, 0, 0, 0, 9, 1, 2])),
+    ?is("-1", port_control(P, $z, [131, 80])),
     close(P).
 
 timers() ->
