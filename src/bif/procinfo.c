@@ -74,7 +74,8 @@ static term current(struct proc *p, struct proc *q, bool location)
         arity = q->init_arity;
     } else if (e) {
         m = e->m;
-        f = e->f;
+        /* It is a call of send/2, says OTP. */
+        f = e == vm.sched->bif_send ? am_send : e->f;
         arity = e->arity;
     } else {
         list = frames(p, q, 1);
@@ -283,7 +284,7 @@ static term status(const struct proc *q)
 {
     if (dirty_runs(q))
         return am_running;
-    if (q->flags & PF_SUSPENDED)
+    if (q->flags & (PF_SUSPENDED | PF_BUSY_PORT))
         return am_suspended;
     switch (q->state) {
     case PROC_RUNNING: return am_running;

@@ -18,7 +18,7 @@
 /* What OTP counts for a send. */
 #define SEND_REDS 4
 
-enum sent { SENT, SENT_NOWHERE, SENT_BADARG };
+enum sent { SENT, SENT_NOWHERE, SENT_BADARG, SENT_BUSY };
 
 static bool of_this_node(term ext)
 {
@@ -52,6 +52,8 @@ static enum sent send_to_id(struct proc *p, term id, term message)
         if (to)
             msg_send(p, to, message);
     } else {
+        if (port_holds_up(id, message))
+            return SENT_BUSY;
         if (unlikely(p->trace & TF_TOKEN))
             seq_trace_sends(p, id, message);
         port_signal(id, p->id, message);
@@ -113,11 +115,24 @@ static enum sent send(struct proc *p, term to, term message)
     return SENT_BADARG;
 }
 
+/* A port does not take it yet. The BIF is called again. */
+static term wait_for_port(struct proc *p, term to)
+{
+    port_wait(p, term_is_tuple(to) ? *tuple_at(to, 1) : to);
+    return bif_wait(p);
+}
+
 static term send_2(struct proc *p, const term *arg)
 {
     last_calls_note(p, &last_send);
-    if (send(p, arg[0], arg[1]) == SENT_BADARG)
+    switch (send(p, arg[0], arg[1])) {
+    case SENT_BADARG:
         return bif_badarg(p);
+    case SENT_BUSY:
+        return wait_for_port(p, arg[0]);
+    default:
+        break;
+    }
     return p->flags & PF_KILLED ? bif_exiting(p) : arg[1];
 }
 
@@ -136,13 +151,15 @@ BIF(erlang, send, 2)
 
 BIF(erlang, send, 3)
 {
-    bool connect = true;
+    bool connect = true, suspend = true;
     term l = arg[2];
 
     for (; term_is_cons(l); l = cons_tail(l)) {
         if (cons_head(l) == am_noconnect)
             connect = false;
-        else if (cons_head(l) != am_nosuspend)
+        else if (cons_head(l) == am_nosuspend)
+            suspend = false;
+        else
             return bif_error_cause(p, am_badarg, am_badopt);
     }
     if (!term_is_nil(l))
@@ -152,6 +169,8 @@ BIF(erlang, send, 3)
         return bif_badarg(p);
     case SENT_NOWHERE:
         return connect ? am_ok : am_noconnect;
+    case SENT_BUSY:
+        return suspend ? wait_for_port(p, arg[0]) : am_nosuspend;
     case SENT:
         break;
     }

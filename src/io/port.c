@@ -343,7 +343,7 @@ void port_deliver_head(struct port *port, const void *head, size_t head_n,
 
     port->bytes_in += head_n + n;
     vm.info->io_in_bytes += head_n + n;
-    if (port->closing)
+    if (port->draining)
         return;
     if (port->line_max > 0)
         deliver_lines(port, &h, data, n);
@@ -381,6 +381,7 @@ static void end(struct port *port, term reason, bool kill)
         name_unregister(port->name);
     port->links = NULL;
     links_fire(links, port->id, port->name, reason);
+    port->draining = !kill && port->driver->queued && port->driver->queued(port) > 0;
     if (!kill && port->driver->flush)
         port->driver->flush(port);
     if (!kill && port->driver->queued && port->driver->queued(port) > 0)
@@ -442,13 +443,21 @@ void port_set_busy(struct port *port, bool busy)
     for (size_t i = 0; i < n; i++) {
         struct proc *p = proc_find(port->waiters[i]);
 
-        if (p)
+        if (p) {
+            p->flags &= ~(uint32_t)PF_BUSY_PORT;
             proc_wake(p);
+        }
     }
 }
 
+/* Woken by something else, p finds itself here again. */
 static void wait_until_idle(struct port *port, struct proc *p)
 {
+    if (vm.sysmon->busy_port)
+        sysmon_busy_port(p, port->id);
+    if (p->flags & PF_BUSY_PORT)
+        return;
+    p->flags |= PF_BUSY_PORT;
     if (port->nwaiters == port->waiters_size) {
         port->waiters_size = port->waiters_size ? port->waiters_size * 2 : 8;
         port->waiters = vm_realloc(port->waiters,
@@ -606,6 +615,21 @@ static void badsig(struct port *port)
         proc_exit_signal(p, port->id, am_badsig, false);
 }
 
+bool port_holds_up(term id, term message)
+{
+    const struct port *port = port_find(id);
+
+    return port && port->busy && term_is_tuple_of(message, 2) &&
+           *tuple_at(message, 1) == port->owner &&
+           term_is_tuple_of(*tuple_at(message, 2), 2) &&
+           *tuple_at(*tuple_at(message, 2), 1) == am_command;
+}
+
+void port_wait(struct proc *p, term id)
+{
+    wait_until_idle(port_find(id), p);
+}
+
 void port_signal(term id, term from, term message)
 {
     struct port *port = port_find(id);
@@ -626,7 +650,7 @@ void port_signal(term id, term from, term message)
         port->say_closed = true;
         end(port, am_normal, false);
     } else if (term_is_tuple_of(op, 2) && *tuple_at(op, 1) == am_command) {
-        /* A busy port takes it all the same: `!` does not wait here. */
+        /* Who sends for another, or a driver, does not wait: it takes that too. */
         if (output(port, sender, *tuple_at(op, 2), true) == OUT_BAD) {
             complain(port);
             badsig(port);
@@ -672,8 +696,6 @@ BIF(erts_internal, port_command, 3)
     }
     if (nosuspend)
         return am_false;
-    if (vm.sysmon->busy_port)
-        sysmon_busy_port(p, port->id);
     wait_until_idle(port, p);
     return bif_wait(p);
 }

@@ -87,6 +87,7 @@ struct port {
     uint64_t ack[2];                /* ... for a message with this reference */
     bool busy;
     bool closing;                   /* not to be found any more */
+    bool draining;                  /* ... and writes out what is queued: says no more */
     bool say_closed;                /* ... to the owner, at the end */
     char *spawn_name;
     int64_t os_pid;                 /* -1: none */
@@ -123,6 +124,9 @@ uint32_t port_next_number(bool set, uint32_t n);
 
 /* What processes do, for `!`, exit/2, and links. No such port: nothing. */
 void port_signal(term port, term from, term message);
+/* `!` of this message is to wait: the port is busy. port_wait(), then bif_wait(). */
+bool port_holds_up(term port, term message);
+void port_wait(struct proc *p, term port);
 void port_exit_signal(term port, term from, term reason, bool from_link);
 
 /* For drivers: {Port, {data, Bytes}} to the owner. */

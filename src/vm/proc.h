@@ -50,6 +50,7 @@ enum proc_flags {
     PF_IN_TASK = 1 << 17,       /* does what others asked for: task.h */
     PF_WOKEN = 1 << 18,         /* meanwhile there was something to wake it */
     PF_CODE_CHANGE = 1 << 19,   /* others get to run before it changes code */
+    PF_BUSY_PORT = 1 << 20,     /* waits until a port takes its data */
 };
 
 /* How a BIF or an instruction failed: p->exc, set by bif.h's functions. */

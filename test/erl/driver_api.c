@@ -25,6 +25,7 @@ struct state {
     int fds[2];
     int watching;
     int flushes;                /* drain the queue when asked to */
+    int last_words;
     ErlDrvData ack;             /* what opening the port comes to, a while later */
 };
 
@@ -84,6 +85,8 @@ static void drv_stop(ErlDrvData d)
 
     if (!s)                     /* driver_create_port() gave it none */
         return;
+    if (s->last_words)
+        driver_output(s->port, "last words", 10);
     if (s->watching) {
         driver_select(s->port, (ErlDrvEvent)(intptr_t)s->fds[0], ERL_DRV_READ | ERL_DRV_USE, 0);
         close(s->fds[1]);
@@ -409,6 +412,7 @@ static void command(struct state *s, char *buf, ErlDrvSizeT n)
     case 'q': driver_enq(p, buf + 1, n - 1); break;
     case 'j': start_jobs(s); break;
     case 'b': set_busy_port(p, 1); break;
+    case 'l': s->last_words = 1; break;
     case 'J':
         s->pdl = driver_pdl_create(p);
         driver_async(p, NULL, late_invoke, s->pdl, NULL);

@@ -180,13 +180,44 @@ busy() ->
     ?is(true, port_command(P, "eforced", [force])),
     ?is({P, {data, "Eforced"}}, recv()),
     Self = self(),
+    [begin
+         Pid = spawn_link(fun() -> Self ! going, Send("ewaited") end),
+         ?is(going, recv()),
+         wait_for_status(Pid, suspended),
+         ?is({current_function, MFA}, process_info(Pid, current_function)),
+         Pid ! a_message,
+         wait_for_status(Pid, suspended),
+         ?is([], port_control(P, $i, "")),
+         ?is({P, {data, "Ewaited"}}, recv()),
+         ?is({'EXIT', Pid, normal}, recv()),
+         port_command(P, "b")
+     end || {Send, MFA} <- [{fun(D) -> P ! {Self, {command, D}} end, {erlang, send, 2}},
+                            {fun(D) -> erlang:send(P, {Self, {command, D}}) end,
+                             {erlang, send, 2}},
+                            {fun(D) -> erlang:send(P, {Self, {command, D}}, []) end,
+                             {erlang, send, 3}}]],
+    ?is(nosuspend, erlang:send(P, {self(), {command, "elate"}}, [nosuspend])),
     Pid = spawn_link(fun() -> Self ! going, port_command(P, "ewaited") end),
     ?is(going, recv()),
-    erlang:yield(),
+    wait_for_status(Pid, suspended),
     ?is([], port_control(P, $i, "")),
     ?is({P, {data, "Ewaited"}}, recv()),
     ?is({'EXIT', Pid, normal}, recv()),
-    close(P).
+    ?is(ok, erlang:send(P, {self(), {command, "e"}}, [nosuspend])),
+    ?is({P, {data, "E"}}, recv()),
+    %% Who waits when the port ends goes on.
+    port_command(P, "b"),
+    Late = spawn_link(fun() -> Self ! going, P ! {Self, {command, "ewaited"}} end),
+    ?is(going, recv()),
+    wait_for_status(Late, suspended),
+    close(P),
+    ?is({'EXIT', Late, normal}, recv()).
+
+wait_for_status(Pid, Status) ->
+    case process_info(Pid, status) of
+        {status, Status} -> ok;
+        _ -> erlang:yield(), wait_for_status(Pid, Status)
+    end.
 
 ends() ->
     [begin
@@ -210,6 +241,11 @@ ends() ->
          ?is({'DOWN', Ref, port, Q, Why}, recv())
      end || {Do, Why} <- [{fun(Q) -> port_command(Q, "X") end, normal},
                           {fun(Q) -> port_control(Q, $X, "") end, epipe}]],
+    L = open("", []),
+    port_command(L, "l"),
+    L ! {self(), close},
+    ?is([{L, closed}, {L, {data, "last words"}}, {'EXIT', L, normal}],
+        lists:sort([recv(), recv(), recv()])),
     C = open("", []),
     port_command(C, "n"),
     {created, New, 0} = recv(),

@@ -106,10 +106,10 @@ void drv_get(ErlDrvPort p);
 void drv_put(ErlDrvPort p);
 size_t drv_queued(ErlDrvPort p);
 /*
- * The port of an id, for any thread: 1 if it is open, 0 if it closes, -1 if it is
- * gone.
+ * The port of an id, for any thread: 1 if it may send, 0 if it only drains its
+ * queue, -1 if it is gone. *owner is set unless it is gone.
  */
-int drv_port_state(term id);
+int drv_port_state(term id, term *owner);
 /* Of the monitors of p: all are gone. */
 void drv_monitors_clear(ErlDrvPort p);
 term drv_monitors_list(struct port *port, struct proc *p);

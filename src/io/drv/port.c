@@ -49,16 +49,20 @@ void drv_put(ErlDrvPort p)
         free(p);
 }
 
-int drv_port_state(term id)
+int drv_port_state(term id, term *owner)
 {
-    int state = -1;
+    const struct port *port = nif_on_scheduler() ? port_find(id) : NULL;
+    int state = port ? 1 : -1;
 
-    if (nif_on_scheduler() && port_find(id))
-        return 1;
+    if (port)
+        *owner = port->owner;
     pthread_mutex_lock(&all_lock);
-    for (ErlDrvPort p = all; p && state < 0; p = p->next)
-        if (p->id == id)
-            state = !__atomic_load_n(&p->port->closing, __ATOMIC_RELAXED);
+    for (ErlDrvPort p = all; p && state < 0; p = p->next) {
+        if (p->id == id) {
+            state = !__atomic_load_n(&p->port->draining, __ATOMIC_RELAXED);
+            *owner = __atomic_load_n(&p->port->owner, __ATOMIC_RELAXED);
+        }
+    }
     pthread_mutex_unlock(&all_lock);
     return state;
 }

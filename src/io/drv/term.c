@@ -100,7 +100,7 @@ int driver_outputv(ErlDrvPort p, char *head, ErlDrvSizeT head_n, ErlIOVec *ev, E
         return -1;
     if (ev->size <= skip)
         return driver_output2(p, head, head_n, NULL, 0);
-    if (p->port->closing)
+    if (p->port->draining)
         return 0;
     p->port->bytes_in += head_n + ev->size - skip;
     vm.info->io_in_bytes += head_n + ev->size - skip;
@@ -325,10 +325,10 @@ static void letter_arrives(void *arg)
 /* to NONE: the port's owner. -1: no port, or no term; 0: nobody is there. */
 static int send(term port, term to, const ErlDrvTermData *data, int len)
 {
-    int state = drv_port_state(port);
     struct letter *l;
     struct mbuf *m;
-    term t;
+    term t, owner;
+    int state = drv_port_state(port, &owner);
 
     if (state <= 0)
         return state;
@@ -336,7 +336,7 @@ static int send(term port, term to, const ErlDrvTermData *data, int len)
     if (!m)
         return -1;
     if (nif_on_scheduler())
-        return deliver(to == THE_NON_VALUE ? port_find(port)->owner : to, m, t);
+        return deliver(to == THE_NON_VALUE ? owner : to, m, t);
     l = vm_alloc(ALLOC_SYSTEM, sizeof *l);
     *l = (struct letter){port, to, t, m};
     nif_call_later(letter_arrives, l);
