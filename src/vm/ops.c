@@ -21,6 +21,8 @@
 
 /* Steps of a loop until time is looked at. */
 #define PACE 1024
+/* As many words of a tuple count as a step. */
+#define PACE_WORDS 16
 /* Words of one tuple that are compared at once. */
 #define RANGE_WORDS ((size_t)64 << 10)
 
@@ -237,106 +239,118 @@ static inline size_t eq_first(term header)
     return header_type(header) == BOX_FUN ? 3 : 1;
 }
 
-/* Words still to be compared, pair by pair; none: x is NULL. */
+/* Words still to be compared, pair by pair. */
 struct range {
     const term *x, *y, *end;
 };
 
-static inline term *push_range(struct wstack *todo, term *top, struct range r)
+static inline term *push_range(struct wstack *todo, term *top, term **limit,
+                               struct range r)
 {
-    top = wstack_room(todo, top, 3);
+    if (unlikely(*limit - top < 3)) {
+        top = wstack_room(todo, top, 3);
+        *limit = todo->base + todo->size;
+    }
     top[0] = (term)(uintptr_t)r.x;
     top[1] = (term)(uintptr_t)r.y;
     top[2] = (term)(uintptr_t)r.end;
     return top + 3;
 }
 
+/* To the first pair that is not the same word. False: there is none. */
+static inline bool skip_same(struct range *r)
+{
+    for (; r->x < r->end; r->x++, r->y++)
+        if (*r->x != *r->y)
+            return true;
+    return false;
+}
+
 /*
- * The words of a cons are compared as those of a tuple. Where two differ and
- * refer to something, that comes first and what is left of the range waits, the
- * latest in registers, the others on the stack; a list leaves nothing.
+ * Where two words differ and refer to something, that comes first, and what follows
+ * them waits, from the next ones that differ on. A list is compared cell by cell: its
+ * tail waits only where it differs as well as the head.
  */
 bool term_eq_slow(term a, term b)
 {
     struct wstack todo;
-    struct range r = {&a, &b, &a + 1}, rest = {NULL, NULL, NULL};
-    term *top;
+    struct range r;
+    term *top, *limit;
     bool equal = false;
-    unsigned steps = 0;
+    int left = PACE;
 
     wstack_init(&todo);
     top = wstack_top(&todo);
+    limit = todo.base + todo.size;
     for (;;) {
-        term s, t, header;
-        size_t first = 1;
-
-        if (unlikely(++steps % PACE == 0))
-            slice(PACE * 5);
-        while (*r.x == *r.y) {
-            r.y++;
-            if (++r.x == r.end)
-                goto next;
+        if (unlikely(--left <= 0)) {
+            slice((size_t)(PACE - left) * 5);
+            left = PACE;
         }
-        s = *r.x++;
-        t = *r.y++;
-        if (term_is_cons(s)) {
-            if (!term_is_cons(t))
+        if (term_is_cons(a)) {
+            if (!term_is_cons(b))
                 break;
-            if (r.x < r.end) {
-                top = push_range(&todo, top, rest);
-                rest = r;
+            r = (struct range){cons_ptr(a), cons_ptr(b), cons_ptr(a) + CONS_WORDS};
+            a = *r.x++;
+            b = *r.y++;
+            if (a == b) {
+                a = *r.x;
+                b = *r.y;
+                if (a == b)
+                    goto next;
+            } else if (*r.x != *r.y) {
+                top = push_range(&todo, top, &limit, r);
             }
-            r.x = cons_ptr(s);
-            r.y = cons_ptr(t);
-            r.end = r.x + CONS_WORDS;
             continue;
         }
-        if (!term_is_boxed(s) || !term_is_boxed(t))
+        if (!term_is_boxed(a) || !term_is_boxed(b))
             break;
-        header = *boxed_ptr(s);
+        term header = *boxed_ptr(a);
+        size_t first = 1;
         if (header_type(header) == BOX_TUPLE || header_type(header) == BOX_MAP) {
-            if (header != *boxed_ptr(t))
+            if (header != *boxed_ptr(b))
                 break;
         } else {
-            enum eq is = eq_boxed(s, t);
+            enum eq is = eq_boxed(a, b);
 
             if (is == DIFFER)
                 break;
-            if (is == EQUAL) {
-                if (r.x < r.end)
-                    continue;
+            if (is == EQUAL)
                 goto next;
-            }
             first = eq_first(header);
         }
-        if (r.x < r.end) {
-            top = push_range(&todo, top, rest);
-            rest = r;
-        }
-        r.x = boxed_ptr(s) + first;
-        r.y = boxed_ptr(t) + first;
-        r.end = boxed_ptr(s) + 1 + header_words(header);
-    large:
+        r.x = boxed_ptr(a) + first;
+        r.y = boxed_ptr(b) + first;
+        r.end = boxed_ptr(a) + 1 + header_words(header);
+        if (unlikely(header_words(header) > PACE_WORDS))
+            left -= (int)(header_words(header) % RANGE_WORDS / PACE_WORDS);
+    range:
         if (unlikely((size_t)(r.end - r.x) > RANGE_WORDS)) {
-            top = push_range(&todo, top, rest);
-            rest = (struct range){r.x + RANGE_WORDS, r.y + RANGE_WORDS, r.end};
+            top = push_range(&todo, top, &limit, (struct range){
+                r.x + RANGE_WORDS, r.y + RANGE_WORDS, r.end});
             r.end = r.x + RANGE_WORDS;
             slice(RANGE_WORDS);
         }
-        if (r.x < r.end)
-            continue;
+        while (r.x < r.end) {
+            a = *r.x++;
+            b = *r.y++;
+            if (a == b)
+                continue;
+            if (skip_same(&r))
+                top = push_range(&todo, top, &limit, r);
+            goto differ;
+        }
     next:
-        if (!rest.x) {
+        if (top == todo.base) {
             equal = true;
             break;
         }
-        r = rest;
         top -= 3;
-        rest.x = (const term *)(uintptr_t)top[0];
-        rest.y = (const term *)(uintptr_t)top[1];
-        rest.end = (const term *)(uintptr_t)top[2];
-        if (unlikely((size_t)(r.end - r.x) > RANGE_WORDS))
-            goto large;
+        r.x = (const term *)(uintptr_t)top[0];
+        r.y = (const term *)(uintptr_t)top[1];
+        r.end = (const term *)(uintptr_t)top[2];
+        goto range;
+    differ:;
     }
     wstack_fini(&todo);
     return equal;

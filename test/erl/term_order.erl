@@ -8,6 +8,7 @@ main() ->
     numbers(),
     hashes(),
     sizes(),
+    wide(),
     deep().
 
 %% Each is less than all that follow.
@@ -127,6 +128,22 @@ other_ref(N) ->
     binary_to_term(<<131, 90, N:16, 100, 5:16, "x@y.z", 77:32, 0:14, 1:18, 0:((N - 1) * 32)>>).
 
 %% As deep as the heap allows: no stack of ours is in the way.
+%% Wider than what is compared at once; what differs lies among what is the same.
+wide() ->
+    Wide = fun(K) ->
+               list_to_tuple(lists:seq(1, 70000) ++ [[K], {K}] ++ lists:seq(1, 70000) ++ [[K]])
+           end,
+    A = Wide(1),
+    N = tuple_size(A),
+    ?is(true, A =:= Wide(1)),
+    ?is(false, A =:= Wide(2)),
+    ?is(true, [{A, a}, {}] =:= [{Wide(1), a}, list_to_tuple([])]),
+    [?is({I, false}, {I, Wide(1) =:= setelement(I, A, [2])}) || I <- [1, 70001, 70002, N]],
+    Left = fun(Last) -> lists:foldl(fun(I, T) -> {I, T, b, [I]} end, Last, lists:seq(1, 1000)) end,
+    ?is(true, Left([1]) =:= Left([1])),
+    ?is(false, Left([1]) =:= Left([2])),
+    ?is(false, Left([1]) =:= setelement(4, Left([1]), [1000, 1])).
+
 deep() ->
     Deep = fun() -> lists:foldl(fun(I, A) -> {I, [A]} end, [], lists:seq(1, 200000)) end,
     A = Deep(),
