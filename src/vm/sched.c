@@ -231,8 +231,8 @@ static void slice_ended(struct sched *s, struct proc *p, bool goes_on)
 bool sched_goes_on(struct sched *s, struct proc *p)
 {
     /* As far as others can tell it is put aside, and comes back. */
-    if (vm.slice_reds == 1 || s->reds_unseen >= WAIT_REDS || s->leftovers || p->traced ||
-        vm.sysmon->long_schedule_ms || profile_is_on())
+    if (vm.slice_reds == 1 || s->reds_unseen >= WAIT_REDS || s->leftovers || s->alone ||
+        p->traced || vm.sysmon->long_schedule_ms || profile_is_on())
         return false;
     for (int i = 0; i < PRIOS; i++)
         if (s->runq[i].first)
