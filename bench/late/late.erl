@@ -181,6 +181,9 @@ operations(B) ->
       fun(_) -> persistent_term:erase(late), timer:sleep(300) end},
      {code_purge, fun() -> old_code(), other(fun() -> keep(pairs(B)) end) end,
       fun(_) -> code:purge(late_old) end},
+     %% The largest module there is of OTP, most of it literals.
+     {code_prepare, fun() -> {_, Code, _} = code:get_object_code(unicode_util), Code end,
+      fun(Code) -> erlang:prepare_loading(unicode_util, Code) end},
      {ets_select_delete, fun() -> table(set, B) end,
       fun(T) -> ets:select_delete(T, [{{'$1', '$1'}, [], [true]}]) end},
      {ets_select_replace, fun() -> table(set, B) end,
