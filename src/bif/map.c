@@ -217,18 +217,40 @@ BIF(maps, values, 1)
 }
 
 /*
+ * How many pairs come next: max, and those that share the last one's place; then
+ * there may be more, from *place on.
+ */
+static size_t pairs_until(const struct map_iter *it, size_t max, uint64_t *place, bool *more)
+{
+    struct map_iter ahead = *it;
+    term key, value;
+    size_t n;
+
+    for (n = 0; map_iter_next(&ahead, &key, &value); n++) {
+        if (n >= max && map_place(key) != *place) {
+            *more = true;
+            *place = map_place(key);
+            break;
+        }
+        if (n + 1 >= max)
+            *place = map_place(key);
+    }
+    return n;
+}
+
+/*
  * erts_internal:map_next(Place, Map, iterator | Acc), for maps.erl.
  *
  * With `iterator`: {K1, V1, {K2, V2, ... End}}, where End is none, or
  * [Place | Map] to go on with. With a list: its pairs are put in front of Acc
  * as they come, and [Place, Map | List] says that there are more. Place 0 is
- * the start, where only a few are taken: many iterators never go on.
+ * the start, where an iterator gets only a few: many never go on.
  */
 BIF(erts_internal, map_next, 3)
 {
     bool iterator = arg[2] == am_iterator;
     size_t n, max, words;
-    struct map_iter it, ahead;
+    struct map_iter it;
     term key, value, result, *last = &result, *hp;
     uint64_t place;
     bool more = false;
@@ -245,22 +267,14 @@ BIF(erts_internal, map_next, 3)
         max = n;
     } else {
         max = bif_budget(p, 1);
-        if (place == 0 && max > MAP_SMALL_LIMIT)
+        if (iterator && place == 0 && max > MAP_SMALL_LIMIT)
             max = MAP_SMALL_LIMIT;
     }
     map_iter_at(&it, arg[1], place);
 
-    /* How many are taken: max, and those that share the last one's place. */
-    ahead = it;
-    for (n = 0; map_iter_next(&ahead, &key, &value); n++) {
-        if (n >= max && map_place(key) != place) {
-            more = true;
-            place = map_place(key);
-            break;
-        }
-        if (n + 1 >= max)
-            place = map_place(key);
-    }
+    /* From the start all of them, if that is not too many. */
+    if (place > 0 || n > max)
+        n = pairs_until(&it, max, &place, &more);
 
     words = n * (iterator ? 4 : 5) + 4;
     hp = heap_alloc(p, words);

@@ -945,8 +945,27 @@ term map_put_many(struct proc *p, term map, const term *kv, size_t n)
 
 /* Iteration. */
 
+static const term *node_end(const struct mapnode *n)
+{
+    return n->child + node_count(n);
+}
+
+/* Go into a node, to begin with its child in `slot`. */
+static void iter_enter(struct map_iter *it, term node, unsigned slot)
+{
+    const struct mapnode *n = node_ptr(node);
+
+    too_deep((unsigned)it->depth);
+    if (it->depth > 0)
+        it->stack[it->depth - 1].at = it->at;
+    it->stack[it->depth++].node = node;
+    it->at = n->child + slot;
+    it->end = node_end(n);
+}
+
 void map_iter_init(struct map_iter *it, term map)
 {
+    it->at = it->end = NULL;
     it->map = map;
     it->i = 0;
     it->depth = 0;
@@ -954,13 +973,12 @@ void map_iter_init(struct map_iter *it, term map)
         it->n = flat_size(map);
     } else {
         it->n = 0;
-        it->stack[0].node = root_ptr(map)->node;
-        it->stack[0].i = 0;
-        it->depth = 1;
+        iter_enter(it, root_ptr(map)->node, 0);
     }
 }
 
-bool map_iter_next(struct map_iter *it, term *key, term *value)
+/* The next pair, which is a flat map's or in another node. */
+bool map_iter_step(struct map_iter *it, term *key, term *value)
 {
     if (it->i < it->n) {
         struct flat *f = flat_ptr(it->map);
@@ -971,24 +989,19 @@ bool map_iter_next(struct map_iter *it, term *key, term *value)
         return true;
     }
     while (it->depth > 0) {
-        const struct mapnode *n = node_ptr(it->stack[it->depth - 1].node);
-        uint32_t i = it->stack[it->depth - 1].i++;
-        term child;
+        if (it->at < it->end) {
+            term child = *it->at++;
 
-        if (i == node_count(n)) {
-            it->depth--;
-            continue;
+            if (term_is_cons(child)) {
+                *key = cons_head(child);
+                *value = cons_tail(child);
+                return true;
+            }
+            iter_enter(it, child, 0);
+        } else if (--it->depth > 0) {
+            it->at = it->stack[it->depth - 1].at;
+            it->end = node_end(node_ptr(it->stack[it->depth - 1].node));
         }
-        child = n->child[i];
-        if (term_is_cons(child)) {
-            *key = cons_head(child);
-            *value = cons_tail(child);
-            return true;
-        }
-        too_deep((unsigned)it->depth);
-        it->stack[it->depth].node = child;
-        it->stack[it->depth].i = 0;
-        it->depth++;
     }
     return false;
 }
@@ -1020,17 +1033,14 @@ void map_iter_at(struct map_iter *it, term map, uint64_t place)
 
         if (level < SALT_LEVELS)
             slot = slot_of(node_bitmap(n), place >> (52 - 4 * level) & 15);
-        too_deep((unsigned)it->depth);
-        it->stack[it->depth].node = node;
-        it->stack[it->depth].i = slot;
-        it->depth++;
+        iter_enter(it, node, slot);
         /* A place that is no key's: what follows it in this node. */
         if (level >= SALT_LEVELS || slot == node_count(n) ||
             !(node_bitmap(n) >> (place >> (52 - 4 * level) & 15) & 1))
             return;
         node = n->child[slot];
         if (term_is_boxed(node))
-            it->stack[it->depth - 1].i++;
+            it->at++;
     }
 }
 
@@ -1046,8 +1056,14 @@ bool map_shape(term map, struct map_shape *shape)
     while (map_iter_next(&it, &key, &value)) {
         shape->leaves[it.depth]++;
         /* Nodes of which this leaf is the first. */
-        for (int d = it.depth; d > 0 && it.stack[d - 1].i == 1; d--)
-            shape->ways[node_count(node_ptr(it.stack[d - 1].node)) - 1]++;
+        it.stack[it.depth - 1].at = it.at;
+        for (int d = it.depth; d > 0; d--) {
+            const struct mapnode *n = node_ptr(it.stack[d - 1].node);
+
+            if (it.stack[d - 1].at != n->child + 1)
+                break;
+            shape->ways[node_count(n) - 1]++;
+        }
     }
     return true;
 }

@@ -48,15 +48,32 @@ term map_build(struct dest *d, term *pairs, size_t n);
  */
 bool map_flat_complete(term *keys, term *values, size_t n);
 
-/* Visit all pairs; order: flat maps by key, hashed ones by hash. */
+/*
+ * Visit all pairs; order: flat maps by key, hashed ones by hash. Most follow
+ * another one of their node: these take no call.
+ */
 struct map_iter {
+    const term *at, *end;   /* what is left of the last node of the stack */
     term map;
     size_t i, n;            /* flat */
-    struct { term node; uint32_t i; } stack[MAP_DEPTH];
+    /* Nodes; of all but the last one, what is left. */
+    struct { term node; const term *at; } stack[MAP_DEPTH];
     int depth;
 };
 void map_iter_init(struct map_iter *it, term map);
-bool map_iter_next(struct map_iter *it, term *key, term *value);
+bool map_iter_step(struct map_iter *it, term *key, term *value);
+
+static inline bool map_iter_next(struct map_iter *it, term *key, term *value)
+{
+    if (unlikely(it->at == it->end || !term_is_cons(*it->at)))
+        return map_iter_step(it, key, value);
+
+    const term *pair = cons_ptr(*it->at++);
+    *key = pair[0];
+    *value = pair[1];
+    return true;
+}
+
 /*
  * A place in a map that outlives the call: map_place() of the key to start with
  * next, in a hashed map; its index in a flat one. Keys whose hashes agree share
