@@ -187,9 +187,10 @@ enum eq { DIFFER, EQUAL, PARTS };
 
 /*
  * Objects of another kind than tuples and flat maps. PARTS: equal if the words
- * from eq_first() on are, pair by pair.
+ * from eq_first() on are, pair by pair. Not in line: the loop of those that are
+ * common keeps its registers.
  */
-static enum eq eq_boxed(term a, term b)
+static __attribute__((noinline)) enum eq eq_boxed(term a, term b)
 {
     const term *x = boxed_ptr(a), *y = boxed_ptr(b);
 
@@ -306,7 +307,9 @@ bool term_eq_slow(term a, term b)
         if (!term_is_boxed(a) || !term_is_boxed(b))
             break;
         term header = *boxed_ptr(a);
-        size_t first = 1;
+        r.x = boxed_ptr(a) + 1;
+        r.y = boxed_ptr(b) + 1;
+        r.end = r.x + header_words(header);
         if (header_type(header) == BOX_TUPLE || header_type(header) == BOX_MAP) {
             if (header != *boxed_ptr(b))
                 break;
@@ -317,27 +320,17 @@ bool term_eq_slow(term a, term b)
                 break;
             if (is == EQUAL)
                 goto next;
-            first = eq_first(header);
+            r.x += eq_first(header) - 1;
+            r.y += eq_first(header) - 1;
         }
-        r.x = boxed_ptr(a) + first;
-        r.y = boxed_ptr(b) + first;
-        r.end = boxed_ptr(a) + 1 + header_words(header);
-        if (unlikely(header_words(header) > PACE_WORDS))
+        if (unlikely(header_words(header) > PACE_WORDS)) {
             left -= (int)(header_words(header) % RANGE_WORDS / PACE_WORDS);
-    range:
-        if (unlikely((size_t)(r.end - r.x) > RANGE_WORDS)) {
-            top = push_range(&todo, top, &limit, (struct range){
-                r.x + RANGE_WORDS, r.y + RANGE_WORDS, r.end});
-            r.end = r.x + RANGE_WORDS;
-            slice(RANGE_WORDS);
+            goto large;
         }
-        while (r.x < r.end) {
+    range:
+        if (skip_same(&r)) {
             a = *r.x++;
             b = *r.y++;
-            if (a == b)
-                continue;
-            if (skip_same(&r))
-                top = push_range(&todo, top, &limit, r);
             goto differ;
         }
     next:
@@ -349,8 +342,23 @@ bool term_eq_slow(term a, term b)
         r.x = (const term *)(uintptr_t)top[0];
         r.y = (const term *)(uintptr_t)top[1];
         r.end = (const term *)(uintptr_t)top[2];
+        /* It begins with words that differ, but for what is left of a large one. */
+        if (unlikely(*r.x == *r.y || (size_t)(r.end - r.x) > RANGE_WORDS))
+            goto large;
+        a = *r.x++;
+        b = *r.y++;
+    differ:
+        if (skip_same(&r))
+            top = push_range(&todo, top, &limit, r);
+        continue;
+    large:
+        if ((size_t)(r.end - r.x) > RANGE_WORDS) {
+            top = push_range(&todo, top, &limit, (struct range){
+                r.x + RANGE_WORDS, r.y + RANGE_WORDS, r.end});
+            r.end = r.x + RANGE_WORDS;
+            slice(RANGE_WORDS);
+        }
         goto range;
-    differ:;
     }
     wstack_fini(&todo);
     return equal;
