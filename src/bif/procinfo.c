@@ -251,12 +251,56 @@ static term gc_info(struct proc *p, const struct proc *q)
     return list;
 }
 
+/* ---- what may be large ---- */
+
+/* Nanoseconds of an element, and of a word that is copied. */
+#define ELEMENT_NS 40
+#define WORD_NS 3
+
+static size_t words_used(const struct heap *h)
+{
+    return (size_t)(h->htop - h->heap) + h->mbuf_words;
+}
+
+/* An element more, since p's heap held *words. */
+static void element(const struct proc *p, size_t *words)
+{
+    size_t now = words_used(&p->heap);
+
+    slice(ELEMENT_NS + (now - *words) * WORD_NS);
+    *words = now;
+}
+
+/*
+ * What lists much of q does it in slices: q stays as it is meanwhile, but for
+ * messages behind the first `queued`.
+ */
+static term in_slices(struct proc *p, struct proc *q, size_t queued,
+                      term list(struct proc *p, const struct proc *q, size_t queued))
+{
+    term t;
+
+    /* It goes on with its work elsewhere. */
+    if (dirty_runs(q) || q->dirty_waits)
+        return list(p, q, queued);
+    SLICED(p, NULL);
+    if (q != p)
+        slice_hold(p, q);
+    t = list(p, q, queued);
+    if (q != p)
+        slice_release(q);
+    return t;
+}
+
 /* [{Address, Bytes, References} | Tail] */
 static term binaries_of(struct proc *p, const struct offheap *off, term list)
 {
+    size_t words = words_used(&p->heap);
+
     for (const term *o = off->first; o; o = (const term *)o[1]) {
         const struct refcbin_words *w = (const struct refcbin_words *)o;
 
+        element(p, &words);
         if (header_type(*o) != BOX_REFCBIN)
             continue;
         list = build_cons(p,
@@ -268,13 +312,54 @@ static term binaries_of(struct proc *p, const struct offheap *off, term list)
     return list;
 }
 
-static term binaries(struct proc *p, const struct proc *q)
+static term binaries(struct proc *p, const struct proc *q, size_t queued)
 {
     term list = binaries_of(p, &q->heap.off, TERM_NIL);
 
     list = binaries_of(p, &q->heap.old_off, list);
     for (const struct mbuf *m = q->heap.mbuf; m; m = m->next)
         list = binaries_of(p, &m->off, list);
+    return list;
+}
+
+static term messages(struct proc *p, const struct proc *q, size_t queued)
+{
+    term list = TERM_NIL, *tail = &list;
+    size_t words = words_used(&p->heap);
+
+    if (q->flags & PF_SENSITIVE)
+        return TERM_NIL;
+    for (const struct msg *m = q->msgq.first; m && queued > 0; m = m->next, queued--) {
+        term *hp, value = m->value;
+
+        element(p, &words);
+        if (value == THE_NON_VALUE)
+            continue;
+        if (m->frag && !term_is_imm(value))
+            value = term_copy_to(p, value);
+        else
+            value = give(p, q, value);
+        hp = heap_alloc(p, CONS_WORDS);
+        hp[0] = value;
+        hp[1] = TERM_NIL;
+        *tail = cons_make(hp);
+        tail = &hp[1];
+    }
+    return list;
+}
+
+static term dictionary(struct proc *p, const struct proc *q, size_t queued)
+{
+    const struct pdict_slot *s;
+    term list = TERM_NIL;
+    size_t words = words_used(&p->heap);
+
+    if (q->flags & PF_SENSITIVE)
+        return TERM_NIL;
+    for (size_t i = 0; (s = pdict_next(q, &i));) {
+        list = build_item(p, give(p, q, s->key), give(p, q, s->value), list);
+        element(p, &words);
+    }
     return list;
 }
 
@@ -292,42 +377,6 @@ static term status(const struct proc *q)
     case PROC_WAITING: return am_waiting;
     default: return am_exiting;
     }
-}
-
-static term messages(struct proc *p, const struct proc *q)
-{
-    term list = TERM_NIL, *tail = &list;
-
-    if (q->flags & PF_SENSITIVE)
-        return TERM_NIL;
-    for (const struct msg *m = q->msgq.first; m; m = m->next) {
-        term *hp, value = m->value;
-
-        if (value == THE_NON_VALUE)
-            continue;
-        if (m->frag && !term_is_imm(value))
-            value = term_copy_to(p, value);
-        else
-            value = give(p, q, value);
-        hp = heap_alloc(p, CONS_WORDS);
-        hp[0] = value;
-        hp[1] = TERM_NIL;
-        *tail = cons_make(hp);
-        tail = &hp[1];
-    }
-    return list;
-}
-
-static term dictionary(struct proc *p, const struct proc *q)
-{
-    const struct pdict_slot *s;
-    term list = TERM_NIL;
-
-    if (q->flags & PF_SENSITIVE)
-        return TERM_NIL;
-    for (size_t i = 0; (s = pdict_next(q, &i));)
-        list = build_item(p, give(p, q, s->key), give(p, q, s->value), list);
-    return list;
 }
 
 static term monitors(struct proc *p, const struct proc *q)
@@ -368,8 +417,11 @@ static uint64_t reductions(const struct proc *q)
     return q->reductions + (spent > 0 ? (uint32_t)spent : 0);
 }
 
-/* The value of an item; THE_NON_VALUE: there is none of that name. */
-static term item(struct proc *p, struct proc *q, term name)
+/*
+ * The value of an item; THE_NON_VALUE: there is none of that name. queued: q's
+ * messages when the first item was looked at. More may have come since.
+ */
+static term item(struct proc *p, struct proc *q, size_t queued, term name)
 {
     switch (name) {
     case am_registered_name:
@@ -379,8 +431,8 @@ static term item(struct proc *p, struct proc *q, term name)
     case am_current_stacktrace: return stacktrace(p, q);
     case am_initial_call: return mfa(p, q->init_m, q->init_f, q->init_arity);
     case am_status: return status(q);
-    case am_messages: return messages(p, q);
-    case am_message_queue_len: return size_term(p, q->msgq.length);
+    case am_messages: return in_slices(p, q, queued, messages);
+    case am_message_queue_len: return size_term(p, queued);
     case am_message_queue_data:
         return q->flags & PF_OFF_HEAP_MSGS ? am_off_heap : am_on_heap;
     case am_links: return links_list(p, q->id);
@@ -388,7 +440,7 @@ static term item(struct proc *p, struct proc *q, term name)
     case am_monitored_by:
         return proc_watch_ports(p, q, links_monitored_by(p, q->id));
     case am_suspending: return suspending(p, q);
-    case am_dictionary: return dictionary(p, q);
+    case am_dictionary: return in_slices(p, q, queued, dictionary);
     case am_trap_exit: return bool_make(q->flags & PF_TRAP_EXIT);
     case am_error_handler: return q->error_handler;
     case am_heap_size: return size_term(p, block_words(q));
@@ -406,7 +458,7 @@ static term item(struct proc *p, struct proc *q, term name)
     case am_reductions: return size_term(p, reductions(q));
     case am_priority: return proc_prio_atom(q);
     case am_trace: return small_make(q->traced ? q->traced->t.flags : 0);
-    case am_binary: return binaries(p, q);
+    case am_binary: return in_slices(p, q, queued, binaries);
     case am_sequential_trace_token: return give(p, q, q->seq_token);
     case am_catchlevel: return small_make(q->catches);
     case am_backtrace: return procinfo_backtrace(p, q);
@@ -471,13 +523,15 @@ BIF(erlang, process_info, 1)
     bool undefined;
     struct proc *q = find(arg[0], &undefined);
     term list = TERM_NIL;
+    size_t queued;
 
     if (!q)
         return undefined ? am_undefined : bif_badarg(p);
     if (q->stack)
         return slice_wait(p, q);
+    queued = q->msgq.length;
     for (size_t i = sizeof common / sizeof *common; i-- > 0;) {
-        term value = item(p, q, common[i]);
+        term value = item(p, q, queued, common[i]);
 
         if (common[i] != am_registered_name || !term_is_nil(value))
             list = build_item(p, common[i], value, list);
@@ -491,6 +545,7 @@ BIF(erlang, process_info, 2)
     bool undefined;
     struct proc *q = find(arg[0], &undefined);
     term l = arg[1], list = TERM_NIL, *tail = &list;
+    size_t queued;
 
     if (term_is_atom(l)) {
         if (!is_known(l) || (!q && !undefined))
@@ -503,7 +558,7 @@ BIF(erlang, process_info, 2)
         /* Without a name: [], by old custom. */
         if (l == am_registered_name && q->name == THE_NON_VALUE)
             return TERM_NIL;
-        return build_tuple2(p, l, item(p, q, l));
+        return build_tuple2(p, l, item(p, q, q->msgq.length, l));
     }
     for (; term_is_cons(l); l = cons_tail(l))
         if (!is_known(cons_head(l)))
@@ -514,8 +569,10 @@ BIF(erlang, process_info, 2)
         return am_undefined;
     if (q->stack)
         return slice_wait(p, q);
+    queued = q->msgq.length;
     for (l = arg[1]; term_is_cons(l); l = cons_tail(l)) {
-        term pair = build_tuple2(p, cons_head(l), item(p, q, cons_head(l)));
+        term value = item(p, q, queued, cons_head(l));
+        term pair = build_tuple2(p, cons_head(l), value);
         term *hp = heap_alloc(p, CONS_WORDS);
 
         hp[0] = pair;

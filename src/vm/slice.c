@@ -55,6 +55,7 @@ struct stack {
     struct proc *owner;         /* put aside in the middle of its work */
     uint8_t *low;               /* memory; NULL: the one of sched_run()'s caller */
     bool has_memory, begun;
+    bool holds;                 /* no stack at all: the owner looks at a process */
     /* For the sanitizer. */
     void *fake;
     const void *bottom;
@@ -284,7 +285,31 @@ void slice_over(void)
 
 void slice_resume(struct proc *p)
 {
+    if (p->stack->holds) {
+        /* Who looks at it goes first, however little it matters. */
+        sched_hurry(p->stack->owner, p->prio);
+        if (p->state == PROC_WAITING)
+            sched_request(p);
+        else
+            sched_enqueue(p);
+        return;
+    }
     rest(vm.sched, p->stack);
+}
+
+void slice_hold(struct proc *p, struct proc *q)
+{
+    assert(!q->stack);
+    q->stack = vm_zalloc(ALLOC_SYSTEM, sizeof *q->stack);
+    q->stack->owner = p;
+    q->stack->holds = true;
+}
+
+void slice_release(struct proc *q)
+{
+    vm_free(q->stack);
+    q->stack = NULL;
+    slice_settle(q);
 }
 
 bool slice_unwind(struct sched *s)
@@ -313,7 +338,7 @@ bool slice_unwind(struct sched *s)
 
 term slice_wait(struct proc *p, struct proc *q)
 {
-    sched_hurry(q, p->prio);
+    sched_hurry(q->stack && q->stack->holds ? q->stack->owner : q, p->prio);
     return bif_yield(p);
 }
 

@@ -111,6 +111,14 @@ bool slice_clear_all(void);
 /* p's BIF has to wait until q, which is put aside, is whole: return this. */
 term slice_wait(struct proc *p, struct proc *q);
 
+/*
+ * For p, which looks at q in slices: until slice_release(), q is as if it were
+ * put aside itself, and gets no turn. q is not put aside, nor does it do dirty
+ * work or wait to.
+ */
+void slice_hold(struct proc *p, struct proc *q);
+void slice_release(struct proc *q);
+
 /* The scheduler's. */
 void slice_init(struct sched *s);
 void slice_resume(struct proc *p);          /* p->stack is not NULL */

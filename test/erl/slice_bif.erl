@@ -17,6 +17,8 @@ main() ->
     hibernated(),
     priorities(),
     leader(),
+    looked_at(),
+    counted(),
     names().
 
 n() -> 3000.
@@ -334,6 +336,70 @@ leader() ->
     ?is({group_leader, Me}, process_info(P, group_leader)),
     unlink(P),
     exit(P, kill).
+
+%% A process with much to list is asked by several, more and less urgent than it,
+%% while it gets messages, works, or waits; then it is killed in the middle.
+looked_at() ->
+    [looked_at(Prio, State) || {Prio, State} <- [{low, waits}, {normal, waits}, {max, waits},
+                                                 {low, works}, {normal, works}]].
+
+looked_at(Prio, State) ->
+    Me = self(),
+    Old = process_flag(priority, max),
+    N = n(),
+    {P, Ref} = spawn_opt(fun() ->
+        [put({key, I}, {I, <<I:800>>}) || I <- lists:seq(1, N)],
+        receive go -> ok end,
+        Me ! ready,
+        looked_at(State)
+    end, [monitor, {priority, Prio}]),
+    [P ! {I, <<I:600>>, [I]} || I <- lists:seq(1, N)],
+    P ! go,
+    receive ready -> ok end,
+    process_flag(priority, Old),
+    Messages = [{I, <<I:600>>, [I]} || I <- lists:seq(1, N)],
+    Dictionary = [{{key, I}, {I, <<I:800>>}} || I <- lists:seq(1, N)],
+    Ask = fun() ->
+        [{messages, Ms}, {dictionary, D}, {binary, Bs}, {status, S}] =
+            process_info(P, [messages, dictionary, binary, status]),
+        {lists:sublist(Ms, N), lists:sort(D), length(Bs), lists:member(S, [waiting, runnable, running])}
+    end,
+    Asking = [spawn_opt(fun() -> exit({asked, Ask()}) end, [monitor, {priority, AskPrio}])
+              || AskPrio <- [low, normal, high, max]],
+    [begin P ! late, erlang:yield() end || _ <- lists:seq(1, 20)],
+    [receive {'DOWN', AskRef, process, _, Answer} ->
+         {asked, {Ms, D, Bs, Known}} = Answer,
+         ?is(true, Messages =:= Ms),
+         ?is(true, Dictionary =:= D),
+         ?is(true, Bs >= N),
+         ?is(true, Known)
+     end || {_, AskRef} <- Asking],
+    {Last, LastRef} = spawn_opt(fun() -> exit({asked, process_info(P, messages)}) end,
+                                [monitor, {priority, max}]),
+    erlang:yield(),
+    exit(P, kill),
+    receive {'DOWN', Ref, process, P, Why} -> ?is(killed, Why) end,
+    receive
+        {'DOWN', LastRef, process, Last, {asked, undefined}} -> ok;
+        {'DOWN', LastRef, process, Last, {asked, {messages, Ms}}} ->
+            ?is(true, Messages =:= lists:sublist(Ms, N))
+    end.
+
+looked_at(waits) -> receive never -> ok end;
+looked_at(works) -> looked_at(works).
+
+%% A queue and its length are of one moment, though more comes in the meantime.
+counted() ->
+    Me = self(),
+    [Me ! {counted, I} || I <- lists:seq(1, 10 * n())],
+    P = spawn_link(fun Send() -> Me ! {counted, more}, erlang:yield(), Send() end),
+    ?is([], [Wrong || _ <- lists:seq(1, 10),
+                      [{_, A}, {_, L}, {_, B}] = Wrong <-
+                          [process_info(Me, [message_queue_len, messages, message_queue_len])],
+                      [A, B] =/= [length(L), length(L)]]),
+    unlink(P),
+    exit(P, kill),
+    (fun Drop() -> receive {counted, _} -> Drop() after 0 -> ok end end)().
 
 %% A tracer sees where it goes on, by the names OTP gives that; an error is of the
 %% function that was called.
