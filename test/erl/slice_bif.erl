@@ -392,7 +392,7 @@ looked_at(works) -> looked_at(works).
 counted() ->
     Me = self(),
     [Me ! {counted, I} || I <- lists:seq(1, 10 * n())],
-    P = spawn_link(fun Send() -> Me ! {counted, more}, erlang:yield(), Send() end),
+    P = spawn_link(fun() -> [begin Me ! {counted, I}, erlang:yield() end || I <- lists:seq(1, n())] end),
     ?is([], [Wrong || _ <- lists:seq(1, 10),
                       [{_, A}, {_, L}, {_, B}] = Wrong <-
                           [process_info(Me, [message_queue_len, messages, message_queue_len])],
