@@ -121,7 +121,7 @@ include bench/bench.mk
 
 ## stress      the behaviour tests, collecting all the time, on tiny slices (an hour)
 stress:
-	TEST_MINUTES=30 $(MAKE) STRESS=1 check-ling
+	TEST_MINUTES=30 TEST_DEPTH=5000 $(MAKE) STRESS=1 check-ling
 
 PREFIX ?= /usr/local
 ## install     programs and man pages to PREFIX (/usr/local)

@@ -206,7 +206,7 @@ static void move_words(struct move *m, term *w, const term *end)
             /* A heap binary's bytes move with it. */
             move_root(&w[1], m);
             if (by)
-                mw->base += by;
+                mw->base = (const uint8_t *)((uintptr_t)mw->base + by);
             w += header_words(t);
             break;
         }

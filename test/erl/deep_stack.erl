@@ -4,7 +4,8 @@
 -export([main/0, at_end/1]).
 -include("test.hrl").
 
--define(DEEP, 200000).
+%% make stress, which collects at each word, goes less deep.
+-define(DEEP, (list_to_integer(os:getenv("TEST_DEPTH", "200000")))).
 
 main() ->
     results(),
@@ -28,8 +29,8 @@ results() ->
     ?is(?DEEP * (?DEEP + 1) div 2, sum(?DEEP, fun() -> 0 end)),
     ?is(lists:seq(1, ?DEEP), [X || X <- lists:seq(1, ?DEEP)]),
     %% Again and again, on a stack that is deep all the time.
-    ?is(20 * 20001 + ?DEEP,
-        sum1(?DEEP, fun() -> lists:sum([length(down(20000, fun() -> x end))
+    ?is(20 * (?DEEP div 10 + 1) + ?DEEP,
+        sum1(?DEEP, fun() -> lists:sum([length(down(?DEEP div 10, fun() -> x end))
                                         || _ <- lists:seq(1, 20)])
                     end)).
 
@@ -41,7 +42,7 @@ sum1(N, F) -> 1 + sum1(N - 1, F).
 others_run() ->
     P = spawn_link(fun() -> turns(0) end),
     {Before, After} = between(fun() -> turn_count(P) end, fun() -> turn_count(P) end),
-    ?is(true, After - Before > 20),
+    ?is(true, After - Before >= ?DEEP div 10000),
     unlink(P),
     exit(P, kill).
 
@@ -71,7 +72,7 @@ exceptions() ->
     ?is(?DEEP * (?DEEP + 1) div 2,
         sum(?DEEP, fun() -> try sum(?DEEP, fun() -> throw(0) end) catch throw:X -> X end end)),
     %% One in each of many levels.
-    ?is(9999 * 5050 + 1, caught(10000)),
+    ?is((?DEEP div 20 - 1) * 5050 + 1, caught(?DEEP div 20)),
     %% Deep, and out again by an exception, many times over.
     ?is(ok, often(20)).
 
@@ -80,7 +81,7 @@ caught(N) -> try sum(100, fun() -> caught(N - 1) end) catch throw:X -> X + 1 end
 
 often(0) -> ok;
 often(N) ->
-    catch sum(30000, fun() -> exit(out) end),
+    catch sum(?DEEP div 7, fun() -> exit(out) end),
     often(N - 1).
 
 %% By others, while it waits deep down.
@@ -115,13 +116,13 @@ traced() ->
     P ! {go, self()},
     ?is(?DEEP * (?DEEP + 1) div 2, receive {P, Sum} -> Sum end),
     Self = self(),
-    Q = spawn_link(fun() -> receive go -> Self ! {self(), sum1(20000, fun() -> 0 end)} end end),
+    Q = spawn_link(fun() -> receive go -> Self ! {self(), sum1(?DEEP div 10, fun() -> 0 end)} end end),
     erlang:trace(Q, true, [call, return_to]),
     Q ! go,
-    ?is(20000, receive {Q, N} -> N end),
+    ?is(?DEEP div 10, receive {Q, N} -> N end),
     erlang:trace_delivered(Q),
     receive {trace_delivered, Q, _} -> ok end,
-    ?is(20001, told(Q, 0)),
+    ?is(?DEEP div 10 + 1, told(Q, 0)),
     erlang:trace_pattern({?MODULE, '_', '_'}, false, [local]).
 
 told(Q, N) ->
