@@ -17,19 +17,11 @@ const struct ddll *ddll;
  */
 static char *text_of(term t, bool binary)
 {
-    struct binbytes b;
-    char *s = NULL;
     size_t n;
 
-    if (!binary || !binary_bytes(t, &b))
-        return term_is_atom(t) || term_is_list(t) ? filename_bytes(t, &n) : NULL;
-    if (!memchr(b.data, 0, b.size)) {
-        s = vm_alloc(ALLOC_SYSTEM, b.size + 1);
-        memcpy(s, b.data, b.size);
-        s[b.size] = 0;
-    }
-    binary_bytes_end(&b);
-    return s;
+    if (term_is_atom(t) || term_is_list(t))
+        return filename_bytes(t, &n);
+    return binary ? native_bytes(t) : NULL;
 }
 
 static bool parse_when(term t, enum ddll_when *when)

@@ -121,6 +121,23 @@ char *filename_bytes(term chars, size_t *n)
     return (char *)b.s;
 }
 
+char *native_bytes(term t)
+{
+    struct binbytes b;
+    char *s = NULL;
+    size_t n;
+
+    if (!binary_bytes(t, &b))
+        return filename_bytes(t, &n);
+    if (!memchr(b.data, 0, b.size)) {
+        s = vm_alloc(ALLOC_SYSTEM, b.size + 1);
+        memcpy(s, b.data, b.size);
+        s[b.size] = 0;
+    }
+    binary_bytes_end(&b);
+    return s;
+}
+
 term filename_chars(struct proc *p, const char *s, size_t n)
 {
     const uint8_t *u = (const uint8_t *)s;

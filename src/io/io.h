@@ -25,6 +25,8 @@ term io_magic(struct proc *p, struct resource *res);
  * *n: bytes without the NUL.
  */
 char *filename_bytes(term chars, size_t *n);
+/* Raw bytes (a binary) or characters, NUL-terminated; NULL if it is neither. */
+char *native_bytes(term t);
 /* Bytes as the list of characters they encode (bytes if not valid UTF-8). */
 term filename_chars(struct proc *p, const char *s, size_t n);
 

@@ -39,24 +39,6 @@ static void strings_clear(struct strings *l)
     *l = (struct strings){0};
 }
 
-/* Raw bytes or characters, NUL-terminated; NULL if it is neither. */
-static char *native(term t)
-{
-    struct binbytes b;
-    char *s = NULL;
-    size_t n;
-
-    if (!binary_bytes(t, &b))
-        return filename_bytes(t, &n);
-    if (!memchr(b.data, 0, b.size)) {
-        s = vm_alloc(ALLOC_SYSTEM, b.size + 1);
-        memcpy(s, b.data, b.size);
-        s[b.size] = 0;
-    }
-    binary_bytes_end(&b);
-    return s;
-}
-
 struct parsed {
     struct port_opts opts;
     char *name, *cd, *arg0;
@@ -125,7 +107,7 @@ static bool parse_args(struct parsed *r, term list)
     r->has_args = true;
     strings_add(&r->args, NULL);    /* argument 0 */
     for (; term_is_cons(list); list = cons_tail(list)) {
-        char *s = native(cons_head(list));
+        char *s = native_bytes(cons_head(list));
 
         if (!s)
             return false;
@@ -176,14 +158,14 @@ static bool parse_pair(struct parsed *r, term option, term value)
         return parse_args(r, value);
     case am_arg0:
         vm_free(r->arg0);
-        r->arg0 = native(value);
+        r->arg0 = native_bytes(value);
         r->has_args = true;
         return r->arg0 != NULL;
     case am_cd:
         if (term_is_nil(value))
             return true;
         vm_free(r->cd);
-        r->cd = native(value);
+        r->cd = native_bytes(value);
         if (!r->cd)     /* found out late by OTP: badarg, not badopt */
             r->opts.cd = "";
         return true;
@@ -248,7 +230,7 @@ static bool parse_name(struct parsed *r, term name)
 
     if (term_is_atom(name) || term_is_list(name)) {
         o->kind = PORT_FILE;
-        r->name = native(name);
+        r->name = native_bytes(name);
         return r->name && *r->name;
     }
     if (!term_is_tuple(name) || tuple_arity(name) == 0)
@@ -276,7 +258,7 @@ static bool parse_name(struct parsed *r, term name)
         return false;
     if (tuple_arity(name) != 2)
         return false;
-    r->name = native(*tuple_at(name, 2));
+    r->name = native_bytes(*tuple_at(name, 2));
     return r->name != NULL;
 }
 
