@@ -78,10 +78,24 @@ term bif_wait(struct proc *p);
 
 /*
  * Units of work this slice may still do, at `units` per reduction; at least
- * one reduction's worth. bif_spend charges what was done.
+ * one reduction's worth. bif_spend charges what was done. In line: `units` is a
+ * constant, and a division by a variable is a tenth of lists:member/2 on a short list.
  */
-size_t bif_budget(struct proc *p, size_t units);
-void bif_spend(struct proc *p, size_t work, size_t units);
+static inline size_t bif_budget(const struct proc *p, size_t units)
+{
+    return p->reds_left > 1 ? (size_t)p->reds_left * units : units;
+}
+
+static inline void bif_spend(struct proc *p, size_t work, size_t units)
+{
+    size_t reds = work / units;
+
+    /* More than a slice is as much as a slice: the count must not wrap. */
+    if (reds > SLICE_REDS)
+        reds = SLICE_REDS;
+    if (p->reds_left > -SLICE_REDS)
+        p->reds_left -= (int32_t)reds;
+}
 
 /* A list of n bytes as characters; heap_alloc. */
 term bif_string(struct proc *p, const char *s, size_t n);

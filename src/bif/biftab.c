@@ -139,22 +139,6 @@ term bif_wait(struct proc *p)
     return fail(p, EXC_WAIT, THE_NON_VALUE, THE_NON_VALUE);
 }
 
-size_t bif_budget(struct proc *p, size_t units)
-{
-    return p->reds_left > 1 ? (size_t)p->reds_left * units : units;
-}
-
-void bif_spend(struct proc *p, size_t work, size_t units)
-{
-    size_t reds = work / units;
-
-    /* More than a slice is as much as a slice: the count must not wrap. */
-    if (reds > SLICE_REDS)
-        reds = SLICE_REDS;
-    if (p->reds_left > -SLICE_REDS)
-        p->reds_left -= (int32_t)reds;
-}
-
 term bif_string(struct proc *p, const char *s, size_t n)
 {
     term list = TERM_NIL, *hp = heap_alloc(p, n * CONS_WORDS);

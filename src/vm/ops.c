@@ -727,12 +727,37 @@ answered:
     return r;
 }
 
+/* Cells that two lists have in common before they are compared the long way. */
+#define COMMON_CELLS 32
+
+/*
+ * Two lists, mostly of characters, whose order an early pair of smalls or atoms tells:
+ * what sorting asks for most, answered without a stack for what waits. False: *a and
+ * *b are in the order of what they were, and it is for compare() to find.
+ */
+static inline bool lists_decide(term *a, term *b, int *r)
+{
+    for (int n = 0; term_is_cons(*a) && term_is_cons(*b) && n < COMMON_CELLS; n++) {
+        const term *x = cons_ptr(*a), *y = cons_ptr(*b);
+
+        if (x[0] != y[0])
+            return decide(x[0], y[0], r);
+        *a = x[1];
+        *b = y[1];
+    }
+    return false;
+}
+
 int term_compare(term a, term b)
 {
-    return compare(a, b, false);
+    int r;
+
+    return lists_decide(&a, &b, &r) ? r : compare(a, b, false);
 }
 
 int term_compare_exact(term a, term b)
 {
-    return compare(a, b, true);
+    int r;
+
+    return lists_decide(&a, &b, &r) ? r : compare(a, b, true);
 }

@@ -5,6 +5,7 @@
 
 main() ->
     order(),
+    common(),
     numbers(),
     hashes(),
     sizes(),
@@ -37,6 +38,21 @@ order() ->
          ?is({A, B, I =:= J}, {A, B, A =:= B})
      end || I <- lists:seq(1, N), J <- lists:seq(1, N)],
     ?is(L, lists:sort(lists:reverse(L))).
+
+%% What follows so many equal cells decides, as an element and as a tail.
+common() ->
+    L = sorted(),
+    [?is({N, L, L, L, L},
+         {N, [lists:last(X) || X <- lists:sort(lists:reverse([P ++ [T] || T <- L]))],
+          [last(N, X) || X <- lists:sort(lists:reverse([P ++ T || T <- L]))],
+          [T || {T, _} <- lists:keysort(2, lists:reverse([{T, P ++ [T]} || T <- L]))],
+          [T || [T] <- [lists:nthtail(N, X) || X <- gb_sets:to_list(
+                            gb_sets:from_list(lists:reverse([P ++ [T] || T <- L])))]]})
+     || N <- [0, 1, 2, 31, 32, 33, 64, 3000],
+        P <- [[case I rem 3 of 0 -> I; 1 -> a; 2 -> {I} end || I <- lists:seq(1, N)]]].
+
+last(0, T) -> T;
+last(N, [_ | T]) -> last(N - 1, T).
 
 numbers() ->
     ?is(true, id(1) == 1.0),
