@@ -4,6 +4,7 @@
 #include "bif/bif.h"
 #include "bif/search.h"
 #include "vm/big.h"
+#include "vm/bitfield.h"
 #include "vm/bitsyntax.h"
 #include "vm/slice.h"
 

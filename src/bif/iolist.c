@@ -5,6 +5,7 @@
  */
 #include "bif/bif.h"
 #include "vm/big.h"
+#include "vm/bitfield.h"
 #include "vm/bitsyntax.h"
 #include "vm/slice.h"
 #include "vm/wstack.h"

@@ -449,8 +449,7 @@ term slow_bs_append(struct sched *S)
 
     if (!bs_size_bits(S->a[0], 1, &bits))
         return bif_error(S->p, am_badarg);
-    return (S->a[3] ? bs_private_append : bs_append)(S->p, S->build, S->a[1], bits,
-                                                     S->a[2], &why);
+    return bs_append(S->p, S->build, S->a[1], bits, S->a[2], S->a[3] != 0, &why);
 }
 
 bool slow_bs_put(struct sched *S, unsigned kind)

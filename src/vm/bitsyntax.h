@@ -19,8 +19,18 @@ enum bs_flags {
     BS_NATIVE = 16,
 };
 
+/* Every machine we run on is little-endian. */
+static inline bool bs_is_little(unsigned flags)
+{
+    return flags & (BS_LITTLE | BS_NATIVE);
+}
+
 /* Size operand times unit. False: negative, no integer, or too large. */
-bool bs_size_bits(term size, uint64_t unit, uint64_t *bits);
+static inline bool bs_size_bits(term size, uint64_t unit, uint64_t *bits)
+{
+    return term_is_small(size) && small_value(size) >= 0
+           && !__builtin_mul_overflow((uint64_t)small_value(size), unit, bits);
+}
 
 /*
  * Matching.
@@ -105,13 +115,11 @@ term bs_init(struct proc *p, struct bs_build *b, uint64_t bits);
  * refer to the same bytes never see beyond their own end.
  *
  * bin must be a bitstring whose size is a multiple of unit: else badarg, with
- * *why am_type or am_unit (am_size goes with system_limit).
+ * *why am_type or am_unit (am_size goes with system_limit). private: the compiler
+ * has proved that nobody else refers to bin.
  */
 term bs_append(struct proc *p, struct bs_build *b, term bin, uint64_t extra,
-               uint64_t unit, term *why);
-/* The same; the compiler has proved that nobody else refers to bin. */
-term bs_private_append(struct proc *p, struct bs_build *b, term bin,
-                       uint64_t extra, uint64_t unit, term *why);
+               uint64_t unit, bool private, term *why);
 /* An empty binary to append to, with room for `size` bytes (or 1024). */
 term bs_init_writable(struct proc *p, term size);
 
@@ -212,10 +220,5 @@ static inline size_t bits_extract_words(uint64_t size)
                                                     : SUBBIN_WORDS;
 }
 term bits_extract(term **hp, struct bits b, uint64_t offset, uint64_t size);
-
-/* n <= 64 bits from a bit offset, the first one most significant. */
-uint64_t bits_load(const uint8_t *base, uint64_t offset, unsigned n);
-/* The same, written; neighbouring bits keep their values. */
-void bits_store(uint8_t *base, uint64_t offset, unsigned n, uint64_t v);
 
 #endif
