@@ -1,5 +1,5 @@
 /*
- * ets_bif.h - what the two files of ets BIFs share.
+ * ets_bif.h - what the files of ets BIFs share.
  */
 #ifndef BIF_ETS_BIF_H
 #define BIF_ETS_BIF_H
@@ -35,5 +35,12 @@ static inline bool ets_is_bag(const struct ets_table *t)
 {
     return t->type == ETS_BAG || t->type == ETS_DUPLICATE_BAG;
 }
+/* What may be inserted: a tuple that has a key. */
+static inline bool ets_is_object(const struct ets_table *t, term obj)
+{
+    return term_is_tuple(obj) && tuple_arity(obj) >= t->keypos;
+}
+
+#define ETS_OBJECT_NS 200       /* to make, insert, find or delete an object */
 
 #endif
