@@ -31,3 +31,6 @@ $(OBJ)/dep/pcre/%.o: $(PCRE_GEN)/config.h $(PCRE_GEN)/pcre_exec_loop_break_cases
 	@mkdir -p $(@D)
 	$(CC) -std=gnu11 $(CFLAGS_$(MODE)) $(PCRE_CFLAGS) -c -o $@ $(pcre_c)
 CFLAGS_re := -DERLANG_INTEGRATION -I$(PCRE_DIR)
+CFLAGS_re_option := $(CFLAGS_re)
+CFLAGS_re_compile := $(CFLAGS_re)
+CFLAGS_re_capture := $(CFLAGS_re)
