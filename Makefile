@@ -32,7 +32,8 @@ CFLAGS  := -std=gnu11 $(CFLAGS_$(MODE)) $(WARN) -Isrc -Iinclude -I$(GEN)
 # Their loops are so tight that where they lie in a line makes a tenth: in these it
 # does not depend on what the linker put before.
 CFLAGS_ops := -falign-functions=64 -falign-loops=64
-CFLAGS_ext := $(CFLAGS_ops)
+CFLAGS_ext_decode := $(CFLAGS_ops)
+CFLAGS_ext_size := $(CFLAGS_ops)
 LDFLAGS_san := -fsanitize=address,undefined
 LDLIBS  := -lm -ldl -lpthread -l:libz.a
 

@@ -1,6 +1,6 @@
 /*
- * ext_tag.h - tags and limits of the external term format, for ext.c (decode)
- * and ext_encode.c. "External Term Format" in the ERTS manual has the layouts.
+ * ext_tag.h - tags and limits of the external term format, for those who decode
+ * and encode it. "External Term Format" in the ERTS manual has the layouts.
  */
 #ifndef VM_EXT_TAG_H
 #define VM_EXT_TAG_H
