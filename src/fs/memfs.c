@@ -1,44 +1,25 @@
 /*
  * memfs.c - vfs.h over an image's tree and memory.
  *
- *     /            entries of the tree, sorted by path: found by bisection,
- *                  the names in a directory follow it
- *     /tmp         struct node: directories with lists, files with bytes
+ *     /            entries of the tree (memfs_tree.h)
+ *     /tmp         struct mem_node (memfs_node.h)
  *
- * A file that is unlinked or replaced while it is open lives until its last
- * close. Nothing here is shared with anyone: no locks, no permissions.
+ * Nothing here is shared with anyone: no locks, no permissions.
  */
 #include "fs/memfs.h"
 
-#include <assert.h>
 #include <errno.h>
-#include <limits.h>
 #include <string.h>
 
-#include "abi/image.h"
-#include "os/os.h"
+#include "fs/memfs_node.h"
+#include "fs/memfs_tree.h"
 #include "vm/vm.h"
 
-#define TMP "/tmp"
-#define GROW_MIN 512            /* bytes a file gets at first */
 #define FILE_MAX ((int64_t)1 << 40)
-
-struct node {
-    struct node *parent, *next, *first;     /* first: of a directory */
-    char *name;
-    bool directory;
-    unsigned opens;             /* files that are open on it */
-    bool linked;
-    uint8_t *data;
-    size_t size, room;
-    uint64_t inode;
-    uint32_t mode;
-    int64_t atime, mtime, ctime;
-};
 
 struct mem_file {
     struct vfs_file file;
-    struct node *node;          /* or: */
+    struct mem_node *node;      /* or: */
     const uint8_t *bytes;       /* in the tree */
     size_t size;
     const struct tree_entry *entry;
@@ -46,12 +27,6 @@ struct mem_file {
     unsigned mode;
 };
 
-static const struct tree_header *tree;
-static const struct tree_entry *entries;
-static const char *names;
-static struct node root = {.directory = true, .linked = true, .name = (char *)TMP,
-                           .mode = 0777, .inode = 1};
-static uint64_t next_inode = 2;
 static char *cwd;
 
 /* --- paths --- */
@@ -100,79 +75,14 @@ static bool in_tmp(const char *path)
     return strncmp(path, TMP, n) == 0 && (path[n] == 0 || path[n] == '/');
 }
 
-static const char *name_of(const struct tree_entry *e)
-{
-    return names + e->path;
-}
-
-/* The first entry whose path is not below `path` in order. */
-static size_t lower_bound(const char *path)
-{
-    size_t lo = 0, hi = tree ? tree->entries : 0;
-
-    while (lo < hi) {
-        size_t mid = (lo + hi) / 2;
-
-        if (strcmp(name_of(&entries[mid]), path) < 0)
-            lo = mid + 1;
-        else
-            hi = mid;
-    }
-    return lo;
-}
-
-static const struct tree_entry *find_entry(const char *path)
-{
-    size_t i = lower_bound(path);
-
-    if (!tree || i == tree->entries || strcmp(name_of(&entries[i]), path) != 0)
-        return NULL;
-    return &entries[i];
-}
-
-/*
- * The node at a path in /tmp. With `parent`, the directory it would be in, and
- * the name it would have, so that a missing last part is no error.
- */
-static int find_node(const char *path, struct node **found, struct node **parent,
-                     const char **last)
-{
-    struct node *d = &root;
-
-    path += sizeof TMP - 1;
-    if (parent)
-        *parent = NULL;
-    while (*path == '/') {
-        const char *name = path + 1;
-        size_t n = strcspn(name, "/");
-        struct node *c;
-
-        if (!d->directory)
-            return -ENOTDIR;
-        for (c = d->first; c; c = c->next)
-            if (strlen(c->name) == n && memcmp(c->name, name, n) == 0)
-                break;
-        if (parent && name[n] == 0) {
-            *parent = d;
-            *last = name;
-        }
-        if (!c)
-            return -ENOENT;
-        d = c;
-        path = name + n;
-    }
-    *found = d;
-    return 0;
-}
-
 /* What is at a path: a node or an entry. */
-static int lookup(const char *path, struct node **node, const struct tree_entry **e)
+static int lookup(const char *path, struct mem_node **node, const struct tree_entry **e)
 {
     *node = NULL;
     *e = NULL;
     if (in_tmp(path))
-        return find_node(path, node, NULL, NULL);
-    *e = find_entry(path);
+        return mem_node_find(path, node, NULL, NULL);
+    *e = tree_find(path);
     if (*e)
         return 0;
     /* A file on the way? */
@@ -185,7 +95,7 @@ static int lookup(const char *path, struct node **node, const struct tree_entry 
                 return -ENOMEM;
             memcpy(up, path, n);
             up[n] = 0;
-            above = find_entry(up);
+            above = tree_find(up);
             vm_free(up);
             if (above)
                 return above->type == TREE_DIRECTORY ? -ENOENT : -ENOTDIR;
@@ -194,92 +104,9 @@ static int lookup(const char *path, struct node **node, const struct tree_entry 
     return -ENOENT;
 }
 
-/* --- nodes --- */
-
-static int64_t now(void)
+static bool is_directory(const struct mem_node *d, const struct tree_entry *e)
 {
-    return os_wall_ns() / 1000000000;
-}
-
-static struct node *node_new(struct node *parent, const char *name, bool directory)
-{
-    size_t n = strlen(name) + 1;
-    struct node *d = vm_try_alloc(ALLOC_SYSTEM, sizeof *d);
-    char *copy = vm_try_alloc(ALLOC_SYSTEM, n);
-
-    if (!d || !copy) {
-        vm_free(d);
-        vm_free(copy);
-        return NULL;
-    }
-    memcpy(copy, name, n);
-    *d = (struct node){
-        .parent = parent,
-        .next = parent->first,
-        .name = copy,
-        .directory = directory,
-        .linked = true,
-        .inode = next_inode++,
-        .mode = directory ? 0755 : 0644,
-        .atime = now(),
-    };
-    d->mtime = d->ctime = d->atime;
-    parent->first = d;
-    parent->mtime = d->mtime;
-    return d;
-}
-
-static void node_release(struct node *d)
-{
-    if (d->linked || d->opens)
-        return;
-    vm_free(d->data);
-    vm_free(d->name);
-    vm_free(d);
-}
-
-static void node_unlink(struct node *d)
-{
-    struct node **at = &d->parent->first;
-
-    while (*at != d)
-        at = &(*at)->next;
-    *at = d->next;
-    d->parent->mtime = now();
-    d->linked = false;
-    node_release(d);
-}
-
-/* Make the file `size` long at least in memory; zeros between. */
-static int node_room(struct node *d, size_t size)
-{
-    size_t room = d->room ? d->room : GROW_MIN;
-    uint8_t *data;
-
-    if (size <= d->room)
-        return 0;
-    while (room < size)
-        room = room > SIZE_MAX / 2 ? size : room + room / 2 + 1;
-    data = d->data ? vm_try_realloc(d->data, room)
-                   : vm_try_alloc(ALLOC_BINARY, room);
-    if (!data)
-        return -ENOSPC;
-    d->data = data;
-    d->room = room;
-    return 0;
-}
-
-static int node_resize(struct node *d, size_t size)
-{
-    int r = node_room(d, size);
-
-    if (r < 0)
-        return r;
-    if (size > d->size)
-        memset(d->data + d->size, 0, size - d->size);
-    d->size = size;
-    d->mtime = d->ctime = now();
-    return 0;
+    return d ? d->directory : e->type == TREE_DIRECTORY;
 }
 
 /* --- open files --- */
@@ -291,24 +118,24 @@ static struct mem_file *file_of(struct vfs_file *f)
 
 static int open_resolved(const char *path, unsigned mode, struct mem_file *f)
 {
-    struct node *parent = NULL;
+    struct mem_node *parent = NULL;
     const char *last = NULL;
     int r;
 
     if (!in_tmp(path)) {
-        struct node *none;
+        struct mem_node *none;
 
         r = lookup(path, &none, &f->entry);
         if (r < 0)
             return mode & VFS_WRITE && r == -ENOENT ? -EROFS : r;
         if (mode & VFS_WRITE)
             return f->entry->type == TREE_DIRECTORY ? -EISDIR : -EROFS;
-        f->bytes = (const uint8_t *)tree + f->entry->data;
+        f->bytes = tree_data(f->entry);
         f->size = f->entry->bytes;
     } else {
-        r = find_node(path, &f->node, &parent, &last);
+        r = mem_node_find(path, &f->node, &parent, &last);
         if (r == -ENOENT && parent && parent->directory && mode & VFS_WRITE) {
-            f->node = node_new(parent, last, false);
+            f->node = mem_node_new(parent, last, false);
             r = f->node ? 0 : -ENOSPC;
         } else if (r == 0 && mode & VFS_EXCLUSIVE && mode & VFS_WRITE) {
             r = -EEXIST;
@@ -316,7 +143,7 @@ static int open_resolved(const char *path, unsigned mode, struct mem_file *f)
         if (r < 0)
             return r;
     }
-    if (f->node ? f->node->directory : f->entry->type == TREE_DIRECTORY) {
+    if (is_directory(f->node, f->entry)) {
         if (mode & VFS_WRITE || !(mode & (VFS_DIRECTORY | VFS_ANY_TYPE)))
             return -EISDIR;
     } else if (mode & VFS_DIRECTORY) {
@@ -324,7 +151,7 @@ static int open_resolved(const char *path, unsigned mode, struct mem_file *f)
     }
     /* Write alone truncates. */
     if (f->node && mode & VFS_WRITE && !(mode & (VFS_READ | VFS_APPEND)))
-        return node_resize(f->node, 0);
+        return mem_node_resize(f->node, 0);
     return 0;
 }
 
@@ -347,7 +174,7 @@ static int mem_open(const char *path, unsigned mode, struct vfs_file **file)
     r = open_resolved(absolute, mode, f);
     /* "name/" is a directory or nothing */
     if (r == 0 && path[n - 1] == '/' &&
-        !(f->node ? f->node->directory : f->entry->type == TREE_DIRECTORY))
+        !is_directory(f->node, f->entry))
         r = -ENOTDIR;
     vm_free(absolute);
     if (r < 0) {
@@ -366,7 +193,7 @@ static int mem_close(struct vfs_file *file)
 
     if (f->node) {
         f->node->opens--;
-        node_release(f->node);
+        mem_node_release(f->node);
     }
     vm_free(f);
     return 0;
@@ -390,7 +217,7 @@ static int64_t mem_readv(struct vfs_file *file, int64_t offset, struct vfs_iov *
     size_t size = f->node ? f->node->size : f->size;
     int64_t at = offset < 0 ? f->at : offset, total = 0;
 
-    if (f->node ? f->node->directory : f->entry->type == TREE_DIRECTORY)
+    if (is_directory(f->node, f->entry))
         return -EISDIR;
     if (!(f->mode & VFS_READ))
         return -EBADF;
@@ -424,7 +251,7 @@ static int64_t mem_writev(struct vfs_file *file, int64_t offset, struct vfs_iov 
         if (iov[i].n == 0)
             continue;
         if ((size_t)at + iov[i].n > f->node->size) {
-            r = node_resize(f->node, (size_t)at + iov[i].n);
+            r = mem_node_resize(f->node, (size_t)at + iov[i].n);
             if (r < 0)
                 return r;
         }
@@ -432,7 +259,7 @@ static int64_t mem_writev(struct vfs_file *file, int64_t offset, struct vfs_iov 
         at += (int64_t)iov[i].n;
         total += (int64_t)iov[i].n;
     }
-    f->node->mtime = now();
+    f->node->mtime = mem_now();
     if (offset < 0)
         f->at = at;
     return total;
@@ -463,7 +290,7 @@ static int mem_truncate(struct vfs_file *file)
 
     if (!f->node || !(f->mode & VFS_WRITE))
         return -EINVAL;
-    return node_resize(f->node, (size_t)f->at);
+    return mem_node_resize(f->node, (size_t)f->at);
 }
 
 static int mem_allocate(struct vfs_file *file, int64_t offset, int64_t length)
@@ -475,9 +302,9 @@ static int mem_allocate(struct vfs_file *file, int64_t offset, int64_t length)
         return -EBADF;
     if (offset < 0 || length <= 0 || offset > FILE_MAX || length > FILE_MAX - offset)
         return -EINVAL;
-    r = node_room(f->node, (size_t)(offset + length));
+    r = mem_node_room(f->node, (size_t)(offset + length));
     if (r == 0 && (size_t)(offset + length) > f->node->size)
-        r = node_resize(f->node, (size_t)(offset + length));
+        r = mem_node_resize(f->node, (size_t)(offset + length));
     return r;
 }
 
@@ -491,9 +318,9 @@ static int mem_advise(struct vfs_file *f, int64_t offset, int64_t length, int ad
 #define S_DIRECTORY 0040000u
 #define S_FILE      0100000u
 
-static void fill(struct vfs_stat *st, const struct node *d, const struct tree_entry *e)
+static void fill(struct vfs_stat *st, const struct mem_node *d, const struct tree_entry *e)
 {
-    bool directory = d ? d->directory : e->type == TREE_DIRECTORY;
+    bool directory = is_directory(d, e);
 
     *st = (struct vfs_stat){
         .type = directory ? VFS_DIR : VFS_REGULAR,
@@ -511,7 +338,7 @@ static void fill(struct vfs_stat *st, const struct node *d, const struct tree_en
     } else {
         st->size = (int64_t)e->bytes;
         st->mode = directory ? 0555 : 0444;
-        st->inode = (uint64_t)(e - entries) + 2;
+        st->inode = tree_index(e) + 2;
     }
     st->mode |= directory ? S_DIRECTORY : S_FILE;
 }
@@ -523,7 +350,7 @@ static int mem_fstat(struct vfs_file *file, struct vfs_stat *st)
 }
 
 /* Do something with what is at a path. `write`: only in /tmp. */
-static int at_path(const char *path, bool write, struct node **node,
+static int at_path(const char *path, bool write, struct mem_node **node,
                    const struct tree_entry **e)
 {
     char *absolute;
@@ -533,7 +360,7 @@ static int at_path(const char *path, bool write, struct node **node,
         return r;
     r = lookup(absolute, node, e);
     if (r == 0 && path[strlen(path) - 1] == '/' &&
-        !(*node ? (*node)->directory : (*e)->type == TREE_DIRECTORY))
+        !is_directory(*node, *e))
         r = -ENOTDIR;
     if (r == 0 && write && !*node)
         r = -EROFS;
@@ -544,7 +371,7 @@ static int at_path(const char *path, bool write, struct node **node,
 static int mem_stat(const char *path, bool follow, struct vfs_stat *st)
 {
     const struct tree_entry *e;
-    struct node *d;
+    struct mem_node *d;
     int r = at_path(path, false, &d, &e);
 
     if (r == 0)
@@ -555,12 +382,12 @@ static int mem_stat(const char *path, bool follow, struct vfs_stat *st)
 static int mem_chmod(const char *path, uint32_t mode)
 {
     const struct tree_entry *e;
-    struct node *d;
+    struct mem_node *d;
     int r = at_path(path, true, &d, &e);
 
     if (r == 0) {
         d->mode = mode & 0777;
-        d->ctime = now();
+        d->ctime = mem_now();
     }
     return r;
 }
@@ -568,7 +395,7 @@ static int mem_chmod(const char *path, uint32_t mode)
 static int mem_chown(const char *path, int32_t uid, int32_t gid)
 {
     const struct tree_entry *e;
-    struct node *d;
+    struct mem_node *d;
     int r = at_path(path, true, &d, &e);
 
     /* There is one user, 0. */
@@ -578,13 +405,13 @@ static int mem_chown(const char *path, int32_t uid, int32_t gid)
 static int mem_utime(const char *path, int64_t atime, int64_t mtime)
 {
     const struct tree_entry *e;
-    struct node *d;
+    struct mem_node *d;
     int r = at_path(path, true, &d, &e);
 
     if (r == 0) {
         d->atime = atime;
         d->mtime = mtime;
-        d->ctime = now();
+        d->ctime = mem_now();
     }
     return r;
 }
@@ -592,8 +419,8 @@ static int mem_utime(const char *path, int64_t atime, int64_t mtime)
 /* --- changing directories --- */
 
 /* The place of a new name in /tmp: -EEXIST with what is there, or 0. */
-static int new_name(const char *path, char **absolute, struct node **parent,
-                    const char **last, struct node **there)
+static int new_name(const char *path, char **absolute, struct mem_node **parent,
+                    const char **last, struct mem_node **there)
 {
     int r = resolve(path, absolute);
 
@@ -601,9 +428,9 @@ static int new_name(const char *path, char **absolute, struct node **parent,
     if (r < 0)
         return r;
     if (!in_tmp(*absolute)) {
-        r = find_entry(*absolute) ? -EEXIST : -EROFS;
+        r = tree_find(*absolute) ? -EEXIST : -EROFS;
     } else {
-        r = find_node(*absolute, there, parent, last);
+        r = mem_node_find(*absolute, there, parent, last);
         if (r == 0)
             r = -EEXIST;
         else if (r == -ENOENT && *parent)
@@ -616,68 +443,23 @@ static int new_name(const char *path, char **absolute, struct node **parent,
 
 static int mem_mkdir(const char *path)
 {
-    struct node *parent, *there;
+    struct mem_node *parent, *there;
     const char *last;
     char *absolute;
     int r = new_name(path, &absolute, &parent, &last, &there);
 
     if (r < 0 && r != -EEXIST)
         return r;
-    if (r == 0 && !node_new(parent, last, true))
+    if (r == 0 && !mem_node_new(parent, last, true))
         r = -ENOSPC;
     vm_free(absolute);
     return r;
 }
 
-static bool is_inside(const struct node *d, const struct node *directory)
-{
-    for (; d; d = d->parent)
-        if (d == directory)
-            return true;
-    return false;
-}
-
-static int rename_node(struct node *d, struct node *parent, const char *last,
-                       struct node *there)
-{
-    size_t n = strlen(last) + 1;
-    struct node **at;
-    char *name;
-
-    if (there == d)
-        return 0;
-    if (d == &root || there == &root)
-        return -EBUSY;
-    if (is_inside(parent, d))
-        return -EINVAL;
-    if (there && there->directory && !d->directory)
-        return -EISDIR;
-    if (there && !there->directory && d->directory)
-        return -ENOTDIR;
-    if (there && there->first)
-        return -EEXIST;
-    name = vm_try_alloc(ALLOC_SYSTEM, n);
-    if (!name)
-        return -ENOSPC;
-    memcpy(name, last, n);
-    if (there)
-        node_unlink(there);
-    for (at = &d->parent->first; *at != d; at = &(*at)->next)
-        ;
-    *at = d->next;
-    vm_free(d->name);
-    d->name = name;
-    d->parent = parent;
-    d->next = parent->first;
-    parent->first = d;
-    d->ctime = parent->mtime = now();
-    return 0;
-}
-
 static int mem_rename(const char *from, const char *to)
 {
     const struct tree_entry *e;
-    struct node *d, *parent, *there;
+    struct mem_node *d, *parent, *there;
     const char *last;
     char *absolute;
     int r = at_path(from, true, &d, &e);
@@ -688,10 +470,10 @@ static int mem_rename(const char *from, const char *to)
     if (r < 0 && r != -EEXIST)
         return r;
     /* In the tree, or the mount point itself. */
-    if (r == -EEXIST && (!there || there == &root))
+    if (r == -EEXIST && (!there || there == &mem_root))
         r = -EROFS;
     else
-        r = rename_node(d, parent, last, there);
+        r = mem_node_rename(d, parent, last, there);
     vm_free(absolute);
     return r;
 }
@@ -699,45 +481,45 @@ static int mem_rename(const char *from, const char *to)
 static int mem_unlink(const char *path)
 {
     const struct tree_entry *e;
-    struct node *d;
+    struct mem_node *d;
     int r = at_path(path, true, &d, &e);
 
     if (r < 0)
         return r;
     if (d->directory)
         return -EPERM;
-    node_unlink(d);
+    mem_node_unlink(d);
     return 0;
 }
 
 static int mem_rmdir(const char *path)
 {
     const struct tree_entry *e;
-    struct node *d;
+    struct mem_node *d;
     int r = at_path(path, true, &d, &e);
 
     if (r < 0)
         return r;
     if (!d->directory)
         return -ENOTDIR;
-    if (d == &root)
+    if (d == &mem_root)
         return -EBUSY;
     if (d->first)
         return -EEXIST;
-    node_unlink(d);
+    mem_node_unlink(d);
     return 0;
 }
 
 static int mem_chdir(const char *path)
 {
     const struct tree_entry *e;
-    struct node *d;
+    struct mem_node *d;
     char *absolute;
     int r = at_path(path, false, &d, &e);
 
     if (r < 0)
         return r;
-    if (!(d ? d->directory : e->type == TREE_DIRECTORY))
+    if (!is_directory(d, e))
         return -ENOTDIR;
     r = resolve(path, &absolute);
     if (r < 0)
@@ -758,7 +540,7 @@ static int64_t mem_getcwd(char *buf, size_t n)
 static int64_t mem_readlink(const char *path, char *buf, size_t n)
 {
     const struct tree_entry *e;
-    struct node *d;
+    struct mem_node *d;
     int r = at_path(path, false, &d, &e);
 
     return r < 0 ? r : -EINVAL;
@@ -768,40 +550,25 @@ static int mem_readdir(const char *path,
                        void (*each)(void *, const char *, size_t), void *ctx)
 {
     const struct tree_entry *e;
-    struct node *d;
+    struct mem_node *d;
     char *absolute;
-    size_t n;
     int r = at_path(path, false, &d, &e);
 
     if (r < 0)
         return r;
-    if (!(d ? d->directory : e->type == TREE_DIRECTORY))
+    if (!is_directory(d, e))
         return -ENOTDIR;
     if (d) {
-        for (struct node *c = d->first; c; c = c->next)
+        for (struct mem_node *c = d->first; c; c = c->next)
             each(ctx, c->name, strlen(c->name));
         return 0;
     }
     r = resolve(path, &absolute);
     if (r < 0)
         return r;
-    n = strlen(absolute);
-    if (n == 1) {
-        n = 0;          /* the root: names begin after its slash */
+    if (strcmp(absolute, "/") == 0)
         each(ctx, &TMP[1], sizeof TMP - 2);
-    }
-    /*
-     * What is below a directory comes after it, though not at once: "/a-b" and
-     * what is in it lies between "/a" and "/a/x".
-     */
-    for (size_t i = lower_bound(absolute); i < tree->entries; i++) {
-        const char *name = name_of(&entries[i]);
-
-        if (strncmp(name, absolute, n) != 0)
-            break;
-        if (name[n] == '/' && name[n + 1] && !strchr(name + n + 1, '/'))
-            each(ctx, name + n + 1, strlen(name + n + 1));
-    }
+    tree_names(absolute, each, ctx);
     vm_free(absolute);
     return 0;
 }
@@ -835,40 +602,8 @@ const struct vfs vfs_memory = {
 
 bool memfs_init(const void *start, size_t bytes)
 {
-    const struct tree_header *h = start;
-    uint64_t head;
-
     /* Where a program may write, as it may where it is started elsewhere. */
     cwd = vm_alloc(ALLOC_SYSTEM, sizeof TMP);
     memcpy(cwd, TMP, sizeof TMP);
-    if (!start)
-        return true;
-    if (bytes < sizeof *h || h->magic != TREE_MAGIC || h->bytes > bytes)
-        return false;
-    head = sizeof *h + (uint64_t)h->entries * sizeof *entries;
-    if (head > h->bytes || h->strings_bytes > h->bytes - head || h->entries == 0 ||
-        h->strings_bytes == 0)
-        return false;
-    tree = h;
-    entries = (const struct tree_entry *)(h + 1);
-    names = (const char *)(entries + h->entries);
-    if (names[h->strings_bytes - 1] != 0)
-        return false;
-    for (uint32_t i = 0; i < h->entries; i++) {
-        const struct tree_entry *e = &entries[i];
-
-        if (e->path >= h->strings_bytes || e->data > h->bytes ||
-            e->stored > h->bytes - e->data || e->stored != e->bytes)
-            return false;
-    }
-    return true;
-}
-
-void memfs_each(unsigned flags,
-                void (*each)(const char *path, const uint8_t *data, size_t n))
-{
-    for (uint32_t i = 0; tree && i < tree->entries; i++)
-        if (entries[i].type == TREE_FILE && entries[i].flags & flags)
-            each(name_of(&entries[i]), (const uint8_t *)tree + entries[i].data,
-                 entries[i].bytes);
+    return !start || tree_init(start, bytes);
 }
