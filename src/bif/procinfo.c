@@ -4,6 +4,7 @@
  * Items are built on the caller's heap; what belongs to another process is
  * copied.
  */
+#include "bif/process.h"
 #include "bif/procinfo.h"
 #include "bif/bif.h"
 #include "bif/build.h"

@@ -1,12 +1,11 @@
 /*
- * procinfo.h - what process.c and procinfo.c share.
+ * procinfo.h - what is told about processes.
  */
 #ifndef BIF_PROCINFO_H
 #define BIF_PROCINFO_H
 
 #include "vm/proc.h"
 
-term proc_prio_atom(const struct proc *p);
 /* of's stack as text, in a binary on p's heap: process_info(backtrace). */
 term procinfo_backtrace(struct proc *p, const struct proc *of);
 /* All that process_info/2 takes. */
@@ -15,7 +14,5 @@ term procinfo_status(const struct proc *of);
 /* What OTP's tests ask about processes/0, and all processes in one go: processes.c. */
 term processes_info(struct proc *p);
 term processes_at_once(struct proc *p);
-/* of's max_heap_size as a map on p's heap. */
-term proc_max_heap_map(struct proc *p, const struct proc *of);
 
 #endif
