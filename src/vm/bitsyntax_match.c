@@ -6,7 +6,6 @@
 #include "vm/big.h"
 #include "vm/bitfield.h"
 #include "vm/bitsyntax.h"
-#include "vm/sched.h"
 #include "vm/unicode.h"
 
 #include <math.h>

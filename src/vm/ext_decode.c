@@ -9,7 +9,6 @@
 #include "vm/big.h"
 #include "vm/map.h"
 #include "vm/module.h"
-#include "vm/ops.h"
 #include "vm/slice.h"
 #include "vm/wstack.h"
 

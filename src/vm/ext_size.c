@@ -12,7 +12,6 @@
 #include "vm/slice.h"
 
 #include <errno.h>
-#include <math.h>
 
 #define PACE 512                /* terms until time is looked at */
 #define MAP_PAIRS_MAX ((uint32_t)1 << 31)

@@ -5,7 +5,6 @@
  * becomes one node. The recursion is as deep as the trie (MAP_DEPTH), whatever
  * the number of keys.
  */
-#include "vm/hash.h"
 #include "vm/map_flat.h"
 #include "vm/map_trie.h"
 #include "vm/slice.h"

@@ -1,7 +1,6 @@
 /*
  * map_iter.c - visit the pairs of a map, from its beginning or from a place.
  */
-#include "vm/hash.h"
 #include "vm/map_flat.h"
 #include "vm/map_trie.h"
 
