@@ -1,6 +1,7 @@
 /*
  * ets_info.c - the ets BIFs that tell about tables.
  */
+#include "bif/build.h"
 #include "bif/ets_bif.h"
 #include "vm/big.h"
 #include "vm/msg.h"
@@ -11,27 +12,22 @@
 
 static term info_fixed(struct proc *p, struct ets_table *t, bool monotonic)
 {
-    term list = TERM_NIL, time, *hp;
+    term list = TERM_NIL, time;
 
     if (!t->fixes)
         return am_false;
     for (struct ets_fix *f = t->fixes; f; f = f->table_next) {
-        term count = uint64_make(p, f->count);
-        hp = heap_alloc(p, 3 + CONS_WORDS);
-        term pair = put_tuple2(&hp, f->proc->id, count);
-        list = put_cons(&hp, pair, list);
+        list = build_item(p, f->proc->id, uint64_make(p, f->count), list);
     }
     if (monotonic) {
         time = int64_make(p, t->fix_time_ns);
     } else {
         int64_t us = (t->fix_time_ns + t->fix_offset_ns) / 1000;
-        hp = heap_alloc(p, 4);
-        time = put_tuple3(&hp, small_make(us / 1000000000000),
-                          small_make(us / 1000000 % 1000000),
-                          small_make(us % 1000000));
+        time = build_tuple3(p, small_make(us / 1000000000000),
+                            small_make(us / 1000000 % 1000000),
+                            small_make(us % 1000000));
     }
-    hp = heap_alloc(p, 3);
-    return put_tuple2(&hp, time, list);
+    return build_tuple2(p, time, list);
 }
 
 /* Chain lengths: {Buckets, Avg, StdDev, StdDevExpected, Min, Max, Kept, Locks} */
@@ -125,10 +121,7 @@ BIF(ets, info, 1)
     struct ets_table *t = info_table(p, arg[0], &list);
 
     for (size_t i = 0; t && i < sizeof fields / sizeof *fields; i++) {
-        term value = info(p, t, fields[i]);
-        term *hp = heap_alloc(p, 3 + CONS_WORDS);
-        value = put_tuple2(&hp, fields[i], value);
-        list = put_cons(&hp, value, list);
+        list = build_item(p, fields[i], info(p, t, fields[i]), list);
     }
     return list;
 }
@@ -165,9 +158,7 @@ BIF(erts_internal, ets_lookup_binary_info, 2)
             term at = uint64_make(p, (uint64_t)(uintptr_t)b);
             term size = uint64_make(p, b->size);
             term refs = uint64_make(p, (uint64_t)b->refc);
-            term *hp = heap_alloc(p, 4 + CONS_WORDS);
-            term info = put_tuple3(&hp, at, size, refs);
-            list = put_cons(&hp, info, list);
+            list = build_cons(p, build_tuple3(p, at, size, refs), list);
         }
     }
     return list;
