@@ -26,11 +26,26 @@ request(P, Prio, Id, Type) when Type =:= garbage_collect ->
 request(P, Prio, Id, Type) ->
     erts_internal:request_system_task(P, Prio, {Type, Id}).
 
-got(Type, Id) -> receive {Type, Id, Result} -> Result after 10000 -> none end.
+got(Type, Id) -> receive {Type, Id, Result} -> Result after 60000 -> none end.
 
 ended(P) ->
     Ref = monitor(process, P),
-    receive {'DOWN', Ref, process, P, Why} -> Why after 20000 -> none end.
+    receive {'DOWN', Ref, process, P, Why} -> Why after 60000 -> none end.
+
+%% Comes to be true, while P is there.
+until(P, F) ->
+    case F() of
+        true -> true;
+        false -> is_process_alive(P) andalso receive after 5 -> until(P, F) end
+    end.
+
+%% What F gives in a process of this priority that stays with the first scheduler:
+%% what else stays there runs as their priorities say.
+on_first(Prio, F) ->
+    Me = self(),
+    Ref = make_ref(),
+    spawn_opt(fun() -> Me ! {Ref, F()} end, [{scheduler, 1}, {priority, Prio}, link]),
+    receive {Ref, Result} -> Result end.
 
 sleeper() -> spawn(fun() -> receive after infinity -> ok end end).
 
@@ -82,21 +97,23 @@ busy() -> busy().
 
 %% Eight of normal priority, then one of low.
 shares() ->
-    Before = process_flag(priority, high),
-    P = sleeper(),
-    [request(P, low, {low, N}) || N <- [1, 2]],
-    [request(P, normal, {normal, N}) || N <- lists:seq(1, 12)],
     ?is([{normal, N} || N <- lists:seq(1, 8)] ++ [{low, 1}] ++
             [{normal, N} || N <- lists:seq(9, 12)] ++ [{low, 2}],
-        [receive {system_task_test, Id, true} -> Id after 5000 -> none end
-         || _ <- lists:seq(1, 14)]),
+        on_first(high, fun share/0)).
+
+%% The answers in their order. P does nothing before all has been asked.
+share() ->
+    P = spawn_opt(fun() -> receive after infinity -> ok end end, [{scheduler, 1}]),
+    [request(P, low, {low, N}) || N <- [1, 2]],
+    [request(P, normal, {normal, N}) || N <- lists:seq(1, 12)],
+    Ids = [receive {system_task_test, Id, true} -> Id end || _ <- lists:seq(1, 14)],
     exit(P, kill),
-    process_flag(priority, Before).
+    Ids.
 
 %% Whoever waits still waits, and one that is suspended can be asked.
 states() ->
-    P = spawn(fun() -> receive {From, Ref} -> From ! {Ref, self()} after 60000 -> late end end),
-    receive after 20 -> ok end,
+    P = spawn(fun() -> receive {From, Ref} -> From ! {Ref, self()} after 600000 -> late end end),
+    ?is(true, until(P, fun() -> process_info(P, status) =:= {status, waiting} end)),
     [garbage_collect(P) || _ <- lists:seq(1, 10)],
     ?is({status, waiting}, process_info(P, status)),
     erlang:suspend_process(P),
@@ -105,16 +122,19 @@ states() ->
     ?is(false, check_process_code(P, ?MODULE)),
     ?is({status, suspended}, process_info(P, status)),
     erlang:resume_process(P),
-    ?is(P, receive {hello, From} -> From after 10000 -> none end),
+    ?is(P, receive {hello, From} -> From after 60000 -> none end),
     %% A timeout is not lost beside requests.
     Me = self(),
     Q = spawn(fun() -> receive after 50 -> Me ! {self(), late} end end),
     ask_on(Q),
-    ?is(late, receive {Q, What} -> What after 10000 -> none end),
+    ?is(late, receive {Q, What} -> What after 60000 -> none end),
     H = spawn(fun() -> erlang:hibernate(erlang, send, [Me, oops]) end),
-    receive after 20 -> ok end,
+    Hibernates = fun() ->
+                     process_info(H, current_function) =:= {current_function, {erlang, hibernate, 3}}
+                 end,
+    ?is(true, until(H, Hibernates)),
     ?is(true, garbage_collect(H)),
-    ?is({current_function, {erlang, hibernate, 3}}, process_info(H, current_function)),
+    ?is(true, Hibernates()),
     exit(H, kill).
 
 ask_on(P) ->
@@ -145,7 +165,7 @@ large() ->
     [receive asked -> ok end || _ <- Asks],
     P ! stop,
     Hash = erlang:phash2({300000, [300000]}),
-    ?is({1000, 300000, Hash}, receive {P, N, L, H} -> {N, L, H} after 20000 -> none end),
+    ?is({1000, 300000, Hash}, receive {P, N, L, H} -> {N, L, H} after 60000 -> none end),
     %% Killed meanwhile, everyone still gets an answer.
     Q = spawn(fun() ->
                   L = [{I, [I]} || I <- lists:seq(1, 300000)],
@@ -182,7 +202,7 @@ gc_off() ->
     ?is(false, got(check_process_code, code)),
     ?is(none, receive {garbage_collect, gc, _} -> done after 100 -> none end),
     P ! on,
-    ?is(45150, receive {P, L} -> L after 10000 -> none end),
+    ?is(45150, receive {P, L} -> L after 60000 -> none end),
     ?is(true, got(garbage_collect, gc)),
     P ! stop,
     %% It dies with them off: the answer is no.
@@ -214,8 +234,9 @@ code_changes() ->
     process_flag(priority, Before).
 
 dirty() ->
-    P = spawn(fun() -> erts_debug:dirty_io(wait, 300), receive {F, x} -> F ! self() end end),
-    until(fun() -> process_info(P, status) =:= {status, running} end),
+    Me = self(),
+    P = spawn(fun() -> erts_debug:dirty_io(alive_waitexiting, Me) end),
+    receive {alive, P} -> ok end,
     ?is([{status, running}, {current_function, {erts_debug, dirty_io, 2}}],
         process_info(P, [status, current_function])),
     ?is(true, erts_internal:is_process_executing_dirty(P)),
@@ -223,21 +244,41 @@ dirty() ->
     P ! {self(), x},
     ?is({status, running}, process_info(P, status)),
     ?is(false, check_process_code(P, lists)),
-    ?is(true, garbage_collect(P)),
-    ?is(P, receive P -> P after 10000 -> none end),
-    ?is(false, erts_internal:is_process_executing_dirty(P)),
+    ?is(true, erts_internal:is_process_executing_dirty(P)),
+    exit(P, kill),
+    %% It goes on afterwards, with what was asked and sent. (How soon that was, only the
+    %% machine knows.)
+    Q = spawn(fun() -> Me ! {ready, self()},
+                       erts_debug:dirty_io(wait, 300),
+                       receive {F, x} -> F ! self() end,
+                       receive stop -> ok end
+              end),
+    receive {ready, Q} -> ok end,
+    Q ! {self(), x},
+    ?is(true, garbage_collect(Q)),
+    ?is(Q, receive Q -> Q after 60000 -> none end),
+    ?is(false, erts_internal:is_process_executing_dirty(Q)),
+    exit(Q, kill),
     ?is(ok, erts_debug:dirty_cpu(wait, 0)),
     ?is(ok, erts_debug:dirty_cpu(wait, 1)),
     ?raises({error, badarg}, erts_debug:dirty_cpu(wait, x)).
 
-until(F) ->
-    case F() of
-        true -> ok;
-        false -> receive after 5 -> until(F) end
-    end.
+%% Dirty for longer than anything here takes: an end that is known meanwhile was
+%% not the end of the call.
+dirty_long() -> erts_debug:dirty_io(wait, 90000).
+
+down(P, R) -> receive {'DOWN', R, process, P, Why} -> Why after 60000 -> none end.
 
 %% All know at once that it is gone; what is on its heap goes with the call.
 dirty_killed() ->
+    {P, R} = spawn_monitor(fun dirty_long/0),
+    ?is(true, until(P, fun() -> erts_internal:is_process_executing_dirty(P) end)),
+    async = garbage_collect(P, [{async, gone}]),
+    exit(P, kill),
+    ?is(killed, down(P, R)),
+    ?is(undefined, process_info(P)),
+    ?is(false, lists:member(P, processes())),
+    ?is(false, got(garbage_collect, gone)),
     Bin = binary:copy(<<"x">>, 5000),
     Refs = fun() ->
                {binary, L} = process_info(self(), binary),
@@ -245,29 +286,34 @@ dirty_killed() ->
            end,
     garbage_collect(),
     One = Refs(),
-    P = spawn(fun() -> erts_debug:dirty_io(wait, 500), exit(Bin) end),
-    until(fun() -> process_info(P, status) =:= {status, running} end),
+    Me = self(),
+    Q = spawn(fun() -> erts_debug:dirty_io(alive_waitexiting, Me), exit(Bin) end),
+    receive {alive, Q} -> ok end,
     ?is(One + 1, Refs()),
-    R = monitor(process, P),
-    async = garbage_collect(P, [{async, gone}]),
-    exit(P, kill),
-    ?is(killed, receive {'DOWN', R, process, P, Why} -> Why after 400 -> none end),
-    ?is(undefined, process_info(P)),
-    ?is(false, lists:member(P, processes())),
-    ?is(false, got(garbage_collect, gone)),
-    until(fun() -> Refs() =:= One end),
+    exit(Q, kill),
+    ?is(true, until(Me, fun() -> Refs() =:= One end)),
     ?is(5000, byte_size(Bin)).
 
 %% It is suspended once it is not dirty any more.
 dirty_suspended() ->
-    P = spawn(fun() -> erts_debug:dirty_io(wait, 200), exit(back) end),
-    until(fun() -> process_info(P, status) =:= {status, running} end),
+    Me = self(),
+    {P, R} = spawn_monitor(fun() -> erts_debug:dirty_io(alive_waitexiting, Me) end),
+    receive {alive, P} -> ok end,
     erlang:suspend_process(P, [asynchronous]),
     ?is({status, running}, process_info(P, status)),
-    until(fun() -> process_info(P, status) =:= {status, suspended} end),
-    R = monitor(process, P),
-    erlang:resume_process(P),
-    ?is(back, receive {'DOWN', R, process, P, Why} -> Why after 5000 -> none end).
+    exit(P, kill),
+    ?is(killed, down(P, R)),
+    {Q, S} = spawn_monitor(fun() ->
+                               Me ! {ready, self()},
+                               erts_debug:dirty_io(wait, 200),
+                               receive go -> exit(back) end
+                           end),
+    receive {ready, Q} -> ok end,
+    erlang:suspend_process(Q, [asynchronous]),
+    Q ! go,
+    ?is(true, until(Q, fun() -> process_info(Q, status) =:= {status, suspended} end)),
+    erlang:resume_process(Q),
+    ?is(back, down(Q, S)).
 
 %% More than there are places: they take turns, and can be killed as they wait.
 dirty_places() ->
@@ -275,7 +321,7 @@ dirty_places() ->
     Me = self(),
     Ps = [spawn(fun() -> ok = erts_debug:dirty_cpu(wait, 20), Me ! {self(), done} end)
           || _ <- lists:seq(1, N)],
-    ?is(lists:duplicate(N, done), [receive {P, X} -> X after 10000 -> none end || P <- Ps]),
+    ?is(lists:duplicate(N, done), [receive {P, X} -> X after 60000 -> none end || P <- Ps]),
     Qs = [spawn(fun() -> erts_debug:dirty_cpu(wait, 50) end) || _ <- lists:seq(1, N)],
     receive after 10 -> ok end,
     [garbage_collect(Q, [{async, Q}]) || Q <- Qs],
@@ -288,35 +334,25 @@ dirty_places() ->
 dirty_code() ->
     Bin = module(process_requests_d, ["f(F) -> F(), process_requests:no()."]),
     {module, M} = erlang:load_module(process_requests_d, Bin),
-    {P, R} = spawn_monitor(M, f, [fun() -> erts_debug:dirty_io(wait, 500) end]),
-    until(fun() -> process_info(P, status) =:= {status, running} end),
+    {P, R} = spawn_monitor(M, f, [fun dirty_long/0]),
+    ?is(true, until(P, fun() -> erts_internal:is_process_executing_dirty(P) end)),
     ?is(true, erlang:delete_module(M)),
     ?is(true, check_process_code(P, M)),
     ?is(true, erlang:purge_module(M)),
-    ?is(killed, receive {'DOWN', R, process, P, Why} -> Why after 400 -> none end).
+    ?is(killed, down(P, R)).
 
 %% Who is there when processes/0 is called is in it, also who dies before it is
 %% done; who starts meanwhile is not. It gives up its slice on the way.
 listed() ->
     Before = erts_debug:set_internal_state(available_internal_state, true),
-    Me = self(),
-    Ps = [spawn(fun() -> receive never -> ok end end) || _ <- lists:seq(1, 2000)],
-    Lister = spawn(fun() ->
-                       Me ! {before, erts_debug:get_internal_state(processes)},
-                       erts_debug:set_internal_state(reds_left, 20),
-                       L = processes(),
-                       Me ! {self(), L}
-                   end),
-    All = receive {before, A} -> A end,
-    [exit(P, kill) || P <- Ps],
-    New = [spawn(fun() -> receive never -> ok end end) || _ <- lists:seq(1, 3000)],
-    Got = receive {Lister, L} -> L after 20000 -> none end,
+    {Ps, New, All, Got} = on_first(normal, fun lists_others/0),
     %% Of these: what other tests left may go meanwhile.
     Ours = maps:from_keys(Ps ++ New, true),
     ?is(lists:sort(Ps), lists:sort([P || P <- All, is_map_key(P, Ours)])),
     ?is(lists:sort(Ps), lists:sort([P || P <- Got, is_map_key(P, Ours)])),
+    Me = self(),
     %% It may be killed on the way, or be suspended and collected.
-    Half = [spawn(fun() -> erts_debug:set_internal_state(reds_left, 20),
+    Half = [spawn(fun() -> erts_debug:set_internal_state(reds_left, 60),
                            Me ! {self(), length(processes()) > 3000},
                            receive stop -> ok end end)
             || _ <- lists:seq(1, 20)],
@@ -324,6 +360,25 @@ listed() ->
     Rest = lists:nthtail(10, Half),
     [begin erlang:suspend_process(P), garbage_collect(P) end || P <- Rest],
     [erlang:resume_process(P) || P <- Rest],
-    ?is([true], lists:usort([receive {P, B} -> B after 20000 -> none end || P <- Rest])),
+    ?is([true], lists:usort([receive {P, B} -> B after 60000 -> none end || P <- Rest])),
     [exit(P, kill) || P <- Rest ++ New],
     erts_debug:set_internal_state(available_internal_state, Before).
+
+%% Which processes are killed, which are started, and what two calls told of them:
+%% one before all that, one that began before it. The lister takes turns with who
+%% does that, and its turn ends in processes/0.
+lists_others() ->
+    Me = self(),
+    Ps = [spawn(fun() -> receive never -> ok end end) || _ <- lists:seq(1, 2000)],
+    Lister = spawn_opt(fun() ->
+                           erlang:yield(),
+                           All = erts_debug:get_internal_state(processes),
+                           Me ! begins,
+                           erts_debug:set_internal_state(reds_left, 60),
+                           L = processes(),
+                           Me ! {self(), All, L}
+                       end, [{scheduler, 1}]),
+    receive begins -> ok end,
+    [exit(P, kill) || P <- Ps],
+    New = [spawn(fun() -> receive never -> ok end end) || _ <- lists:seq(1, 3000)],
+    receive {Lister, All, Got} -> {Ps, New, All, Got} end.
