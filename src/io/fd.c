@@ -9,7 +9,7 @@
 
 #include "bif/bif.h"
 #include "io/io.h"
-#include "io/port.h"
+#include "io/port_trace.h"
 #include "os/os.h"
 
 #define READ_BYTES 65536
@@ -87,6 +87,7 @@ static void packets(struct stream *s, const uint8_t *data, size_t n)
 static void read_ready(struct os_watch *w, unsigned events)
 {
     struct stream *s = (struct stream *)((char *)w - offsetof(struct stream, in));
+    struct port_work work = port_told(s->port, am_input);
     uint8_t *buf = vm_alloc(ALLOC_SYSTEM, READ_BYTES);
     int64_t n = os_fd_read(w->fd, buf, READ_BYTES);
 
@@ -97,6 +98,7 @@ static void read_ready(struct os_watch *w, unsigned events)
     else if (n == 0 || n != -EAGAIN)
         input_ends(s, (int)n);
     vm_free(buf);
+    port_worked(&work);
 }
 
 static void write_fails(struct stream *s, int err)
@@ -128,9 +130,8 @@ static int write_queue(struct stream *s)
     return 0;
 }
 
-static void write_ready(struct os_watch *w, unsigned events)
+static void continue_writing(struct stream *s)
 {
-    struct stream *s = (struct stream *)((char *)w - offsetof(struct stream, out));
     int err = write_queue(s);
 
     if (err < 0) {
@@ -145,6 +146,15 @@ static void write_ready(struct os_watch *w, unsigned events)
             s->drained(s->port);
         port_drained(s->port);
     }
+}
+
+static void write_ready(struct os_watch *w, unsigned events)
+{
+    struct stream *s = (struct stream *)((char *)w - offsetof(struct stream, out));
+    struct port_work work = port_told(s->port, am_output);
+
+    continue_writing(s);
+    port_worked(&work);
 }
 
 struct stream *stream_new(struct port *port, const struct port_opts *opts,

@@ -182,8 +182,7 @@ static size_t data_words(const struct data *d)
 
     if (d->list)
         return d->n * CONS_WORDS;
-    return d->head * CONS_WORDS +
-           (rest <= HEAPBIN_MAX ? HEAPBIN_WORDS(rest) : BINARY_FROM_REFBIN_WORDS);
+    return d->head * CONS_WORDS + binary_put_words(rest);
 }
 
 static term put_list(term **hp, const uint8_t *s, size_t n, term tail)
@@ -195,22 +194,10 @@ static term put_list(term **hp, const uint8_t *s, size_t n, term tail)
 
 static term put_binary(struct dest *to, const uint8_t *s, size_t n, struct refbin *share)
 {
-    if (n <= HEAPBIN_MAX) {
-        struct heapbin_words *b = (struct heapbin_words *)to->htop;
-
-        b->header = HEADER(BOX_HEAPBIN, 0, HEAPBIN_WORDS(n) - 1);
-        b->size = n;
-        memcpy(b->data, s, n);
-        to->htop += HEAPBIN_WORDS(n);
-        return boxed_make(&b->header);
-    }
-    if (share) {
-        refbin_get(share);
-        return binary_put_refbin(to, share, (uint8_t *)s, n);
-    }
-    share = refbin_new(n);
-    memcpy(share->data, s, n);
-    return binary_put_refbin(to, share, share->data, n);
+    if (n <= HEAPBIN_MAX || !share)
+        return binary_put(to, s, n);
+    refbin_get(share);
+    return binary_put_refbin(to, share, (uint8_t *)s, n);
 }
 
 static term put_data(struct dest *to, const struct data *d)

@@ -6,9 +6,10 @@
 
 #include "bif/bif.h"
 #include "io/io.h"
-#include "io/port.h"
+#include "io/port_trace.h"
 #include "vm/big.h"
 #include "vm/node.h"
+#include "vm/link.h"
 #include "vm/ops.h"
 
 /* Queued bytes, as OTP's defaults and limits of busy_limits_port. */
@@ -44,6 +45,7 @@ struct parsed {
     char *name, *cd, *arg0;
     struct strings args, env;
     bool has_args;
+    bool port_limits;               /* busy_limits_port: not for every driver */
 };
 
 static void parsed_clear(struct parsed *r)
@@ -123,7 +125,7 @@ static bool parse_limits(struct parsed *r, term t, bool port)
     if (t != am_disabled) {
         if (!term_is_tuple_of(t, 2) || !term_to_uint64(*tuple_at(t, 1), &low) ||
             !term_to_uint64(*tuple_at(t, 2), &high) || high < 1 || low < 1 ||
-            high >= LIMIT_MAX || low >= LIMIT_MAX)
+            high > LIMIT_MAX || low > LIMIT_MAX)
             return false;
         if (low > high)
             low = high;
@@ -131,6 +133,7 @@ static bool parse_limits(struct parsed *r, term t, bool port)
     if (port) {
         r->opts.low = low;
         r->opts.high = high;
+        r->port_limits = true;
     }
     return true;
 }
@@ -295,6 +298,7 @@ BIF(erts_internal, open_port, 2)
 {
     struct parsed r = {0};
     const struct port_driver *driver;
+    struct port_work work;
     struct port *port;
     term result = am_badarg, *hp;
     int err;
@@ -327,12 +331,18 @@ BIF(erts_internal, open_port, 2)
             result = errno_atom(err);
         goto out;
     }
+    if (r.port_limits && driver != &fd_driver && driver != port_driver_find("spawn") &&
+        r.opts.kind != PORT_FILE)
+        goto out;
     port = port_new(p, driver, &r.opts);
     if (!port) {
         result = am_system_limit;
         goto out;
     }
+    port_trace_open(port);
+    work = port_asked(port, am_open);
     err = driver->open(port, &r.opts);
+    port_worked(&work);
     if (err < 0) {
         port_abandon(port);
         result = err == -EINVAL            ? am_badarg
@@ -341,6 +351,9 @@ BIF(erts_internal, open_port, 2)
         goto out;
     }
     link_add(p->id, port->id);
+    trace_tie(port->id, am_getting_linked, p->id);
+    if (unlikely(p->trace & TF_PROCS))
+        trace_proc(p, am_link, port->id);
     if (port->awaits_ack) {
         ref_next(port->ack);
         hp = heap_alloc(p, REF_WORDS);

@@ -9,10 +9,10 @@
 #include "bif/bif.h"
 #include "bif/info.h"
 #include "io/io.h"
-#include "io/port.h"
+#include "io/port_trace.h"
 #include "os/os.h"
+#include "vm/link.h"
 #include "vm/log.h"
-#include "vm/msacc.h"
 #include "vm/ops.h"
 #include "vm/print.h"
 #include "vm/sysmon.h"
@@ -115,6 +115,7 @@ static void dispose(struct port *port)
     else
         t->last = port->all_prev;
     t->count--;
+    port_trace_free(port);
     if (port->data_mbuf)
         mbuf_free(port->data_mbuf);
     vm_free(port->waiters);
@@ -123,7 +124,7 @@ static void dispose(struct port *port)
     vm_free(port);
 }
 
-static struct port *find_any(uint64_t number)
+static struct port *find_number(uint64_t number)
 {
     struct port *p = vm.ports->bucket[number & vm.ports->mask];
 
@@ -132,13 +133,18 @@ static struct port *find_any(uint64_t number)
     return p;
 }
 
+struct port *port_find_any(term id)
+{
+    return find_number(port_number(id));
+}
+
 uint32_t port_next_number(bool set, uint32_t n)
 {
     struct port_table *t = vm.ports;
 
     if (set)
         t->next = n & PORT_NUMBER_MAX;
-    while (find_any(t->next))
+    while (find_number(t->next))
         t->next = (t->next + 1) & PORT_NUMBER_MAX;
     return t->next;
 }
@@ -178,6 +184,7 @@ struct port *port_new(struct proc *owner, const struct port_driver *d,
     t->last = &port->all_next;
     t->count++;
     t->open++;
+    port_trace_new(port);
     return port;
 }
 
@@ -220,33 +227,42 @@ struct port *port_next(const struct port *after)
 /*
  * Messages to the owner.
  */
-static void send_pair(term to, term port_id, struct mbuf *frag, term message)
+/* {Port, Message}: where *message becomes that, and frag, or NULL, had it. */
+static struct mbuf *pair_of(const struct port *port, struct mbuf *frag, term *message)
+{
+    struct mbuf *m = mbuf_new(3 + (frag ? term_size(*message) : 0));
+    struct dest d = {m->words, &m->off};
+
+    if (frag) {
+        *message = term_copy(&d, *message);
+        mbuf_free(frag);
+    }
+    *message = put_tuple2(&d.htop, port->id, *message);
+    m->used = (size_t)(d.htop - m->words);
+    return m;
+}
+
+static void post(term to, struct mbuf *m, term message)
 {
     struct proc *p = proc_find(to);
-    struct mbuf *m;
-    struct dest d;
-    size_t words;
 
-    if (!p) {
-        if (frag)
-            mbuf_free(frag);
-        return;
-    }
-    words = frag ? term_size(message) : 0;
-    m = mbuf_new(3 + words);
-    d = (struct dest){m->words, &m->off};
-    if (frag)
-        message = term_copy(&d, message);
-    message = put_tuple2(&d.htop, port_id, message);
-    m->used = (size_t)(d.htop - m->words);
-    if (frag)
-        mbuf_free(frag);
-    msg_send_mbuf(p, m, message);
+    if (p)
+        msg_send_mbuf(p, m, message);
+    else
+        mbuf_free(m);
+}
+
+static void send_pair(struct port *port, term to, struct mbuf *frag, term message)
+{
+    struct mbuf *m = pair_of(port, frag, &message);
+
+    port_trace_sent(port, to, message);
+    post(to, m, message);
 }
 
 void port_deliver_term(struct port *port, struct mbuf *frag, term message)
 {
-    send_pair(port->owner, port->id, frag, message);
+    send_pair(port, port->owner, frag, message);
 }
 
 /* What stands before the data, as a list whatever the port's settings. */
@@ -259,9 +275,7 @@ static const struct head no_head;
 /* n bytes as a list or a binary, in d. */
 static size_t bytes_words(const struct port *port, size_t n)
 {
-    if (!port->binary)
-        return n * CONS_WORDS;
-    return n <= HEAPBIN_MAX ? HEAPBIN_WORDS(n) : BINARY_FROM_REFBIN_WORDS;
+    return port->binary ? binary_put_words(n) : n * CONS_WORDS;
 }
 
 static term put_bytes(const struct port *port, struct dest *d,
@@ -269,25 +283,11 @@ static term put_bytes(const struct port *port, struct dest *d,
 {
     term list = TERM_NIL;
 
-    if (!port->binary) {
-        while (n > 0)
-            list = put_cons(&d->htop, small_make(data[--n]), list);
-        return list;
-    }
-    if (n <= HEAPBIN_MAX) {
-        struct heapbin_words *b = (struct heapbin_words *)d->htop;
-
-        b->header = HEADER(BOX_HEAPBIN, 0, HEAPBIN_WORDS(n) - 1);
-        b->size = n;
-        memcpy(b->data, data, n);
-        d->htop += HEAPBIN_WORDS(n);
-        return boxed_make(&b->header);
-    } else {
-        struct refbin *bin = refbin_new(n);
-
-        memcpy(bin->data, data, n);
-        return binary_put_refbin(d, bin, bin->data, n);
-    }
+    if (port->binary)
+        return binary_put(d, data, n);
+    while (n > 0)
+        list = put_cons(&d->htop, small_make(data[--n]), list);
+    return list;
 }
 
 /* {Port, {data, [Head... | Data]}} or {Port, {data, {Flag, [Head... | Data]}}}. */
@@ -311,6 +311,7 @@ static void deliver(struct port *port, term flag, const struct head *head,
     t = put_tuple2(&d.htop, am_data, t);
     t = put_tuple2(&d.htop, port->id, t);
     m->used = (size_t)(d.htop - m->words);
+    port_trace_sent(port, port->owner, t);
     msg_send_mbuf(p, m, t);
 }
 
@@ -361,13 +362,16 @@ void port_deliver(struct port *port, const void *data, size_t n)
  */
 static void terminate(struct port *port)
 {
-    term id = port->id, owner = port->owner;
-    bool say_closed = port->say_closed;
+    term owner = port->owner, message = am_closed;
+    struct mbuf *m = port->say_closed ? pair_of(port, NULL, &message) : NULL;
 
     port->driver->close(port);
+    /* A tracer is not told of the pair, as in OTP. */
+    if (m)
+        port_trace_sent(port, owner, am_closed);
     dispose(port);
-    if (say_closed)
-        send_pair(owner, id, NULL, am_closed);
+    if (m)
+        post(owner, m, message);
 }
 
 static void end(struct port *port, term reason, bool kill)
@@ -375,10 +379,10 @@ static void end(struct port *port, term reason, bool kill)
     struct links *links = port->links;
 
     port_set_busy(port, false);
-    port->closing = true;
-    vm.ports->open--;
     if (port->name != THE_NON_VALUE)
         name_unregister(port->name);
+    port->closing = true;
+    vm.ports->open--;
     port->links = NULL;
     links_fire(links, port->id, port->name, reason);
     port->draining = !kill && port->driver->queued && port->driver->queued(port) > 0;
@@ -391,10 +395,12 @@ static void end(struct port *port, term reason, bool kill)
 
 void port_exit(struct port *port, term reason)
 {
-    if (port->closing)
+    if (port->closing) {
         terminate(port);
-    else
-        end(port, reason, true);
+        return;
+    }
+    port_trace_closed(port, reason);
+    end(port, reason, true);
 }
 
 void port_exit_errno(struct port *port, int err)
@@ -429,6 +435,8 @@ void port_exit_signal(term id, term from, term reason, bool from_link)
     /* Of those that end normally only its owner takes a port with it. */
     if (reason == am_normal && from != port->owner && from_link)
         return;
+    port_trace_got(port, from, am_close);
+    port_trace_closed(port, reason);
     end(port, reason == am_kill ? am_killed : reason, reason == am_kill);
 }
 
@@ -547,9 +555,18 @@ void port_flush(void)
  */
 enum out_result { OUT_OK, OUT_BAD, OUT_BUSY };
 
+static void put_out(struct port *port, term from, const uint8_t *data, size_t n)
+{
+    struct port_work work = port_asked(port, am_command);
+
+    port_trace_got_bytes(port, from, am_command, data, n);
+    port->driver->output(port, data, n);
+    port_worked(&work);
+}
+
 static enum out_result output(struct port *port, term from, term data, bool force)
 {
-    enum msacc_state was;
+    struct port_work work;
     struct binbytes b;
     uint8_t *copy;
     size_t n;
@@ -563,13 +580,13 @@ static enum out_result output(struct port *port, term from, term data, bool forc
         term id = port->id;
         bool ok;
 
-        was = msacc_enter(MSACC_PORT);
+        work = port_asked(port, am_command);
         ok = port->driver->output_term(port, data, &n);
-        msacc_enter(was);
+        port_worked(&work);
         if (!ok)
             return OUT_BAD;
         vm.info->io_out_bytes += n;
-        port = find_any(port_number(id));
+        port = port_find_any(id);
         if (port)
             port->bytes_out += n;
         return OUT_OK;
@@ -577,9 +594,7 @@ static enum out_result output(struct port *port, term from, term data, bool forc
     if (binary_bytes(data, &b)) {
         port->bytes_out += b.size;
         vm.info->io_out_bytes += b.size;
-        was = msacc_enter(MSACC_PORT);
-        port->driver->output(port, b.data, b.size);
-        msacc_enter(was);
+        put_out(port, from, b.data, b.size);
         binary_bytes_end(&b);
         return OUT_OK;
     }
@@ -589,9 +604,7 @@ static enum out_result output(struct port *port, term from, term data, bool forc
     iolist_copy(data, copy);
     port->bytes_out += n;
     vm.info->io_out_bytes += n;
-    was = msacc_enter(MSACC_PORT);
-    port->driver->output(port, copy, n);
-    msacc_enter(was);
+    put_out(port, from, copy, n);
     vm_free(copy);
     return OUT_OK;
 }
@@ -605,6 +618,17 @@ static void complain(struct port *port)
     text_printf(&t, "Bad value on output port '%s'\n", port->spawn_name);
     log_text(am_error, TERM_NIL, t.s, t.n);
     text_fini(&t);
+}
+
+/* Who asks wants it closed. */
+static void close_by(struct port *port, term by)
+{
+    struct port_work work = port_asked(port, am_close);
+
+    port_trace_got(port, by, am_close);
+    port_trace_closed(port, am_normal);
+    end(port, am_normal, false);
+    port_worked(&work);
 }
 
 static void badsig(struct port *port)
@@ -648,7 +672,7 @@ void port_signal(term id, term from, term message)
         badsig(port);
     } else if (op == am_close) {
         port->say_closed = true;
-        end(port, am_normal, false);
+        close_by(port, sender);
     } else if (term_is_tuple_of(op, 2) && *tuple_at(op, 1) == am_command) {
         /* Who sends for another, or a driver, does not wait: it takes that too. */
         if (output(port, sender, *tuple_at(op, 2), true) == OUT_BAD) {
@@ -657,8 +681,12 @@ void port_signal(term id, term from, term message)
         }
     } else if (term_is_tuple_of(op, 2) && *tuple_at(op, 1) == am_connect &&
                term_is_local_pid(*tuple_at(op, 2))) {
+        struct port_work work = port_asked(port, am_connect);
+
+        port_trace_got_term(port, sender, am_connect, *tuple_at(op, 2));
         port->owner = *tuple_at(op, 2);
-        send_pair(sender, port->id, NULL, am_connected);
+        send_pair(port, sender, NULL, am_connected);
+        port_worked(&work);
     } else {
         badsig(port);
     }
@@ -700,10 +728,30 @@ BIF(erts_internal, port_command, 3)
     return bif_wait(p);
 }
 
+static term control(struct port *port, struct proc *p, uint32_t op, const uint8_t *data,
+                    size_t n)
+{
+    struct port_work work = port_asked(port, am_control);
+    bool answer = port->trace.flags & TF_SEND;
+    term id = port->id, t;
+
+    port_trace_got_op(port, p->id, am_control, op, data, n);
+    t = port->driver->control(port, p, op, data, n);
+    port = unlikely(answer) ? port_find(id) : NULL;
+    if (port && t != THE_NON_VALUE && iolist_size(t, &n) == 0) {
+        uint8_t *bytes = vm_alloc(ALLOC_SYSTEM, n + 1);
+
+        iolist_copy(t, bytes);
+        port_trace_answered(port, p->id, am_control, bytes, n);
+        vm_free(bytes);
+    }
+    port_worked(&work);
+    return t;
+}
+
 BIF(erts_internal, port_control, 3)
 {
     struct port *port = port_find(arg[0]);
-    enum msacc_state was;
     struct binbytes b;
     uint8_t *copy;
     uint64_t op;
@@ -716,18 +764,14 @@ BIF(erts_internal, port_control, 3)
     if (op > UINT32_MAX)
         return am_badarg;
     if (binary_bytes(arg[2], &b)) {
-        was = msacc_enter(MSACC_PORT);
-        t = port->driver->control(port, p, (uint32_t)op, b.data, b.size);
-        msacc_enter(was);
+        t = control(port, p, (uint32_t)op, b.data, b.size);
         binary_bytes_end(&b);
     } else {
         if (!term_is_list(arg[2]) || iolist_size(arg[2], &n) < 0)
             return am_badarg;
         copy = vm_alloc(ALLOC_SYSTEM, n + 1);
         iolist_copy(arg[2], copy);
-        was = msacc_enter(MSACC_PORT);
-        t = port->driver->control(port, p, (uint32_t)op, copy, n);
-        msacc_enter(was);
+        t = control(port, p, (uint32_t)op, copy, n);
         vm_free(copy);
     }
     return t == THE_NON_VALUE ? am_badarg : t;
@@ -736,12 +780,15 @@ BIF(erts_internal, port_control, 3)
 BIF(erts_internal, port_call, 3)
 {
     struct port *port = port_find(arg[0]);
+    struct port_work work;
     term t;
 
     if (!port || !port->driver->call || !term_is_small(arg[1]) ||
         (uint64_t)small_value(arg[1]) > UINT32_MAX)
         return am_badarg;
+    work = port_asked(port, am_call);
     t = port->driver->call(port, p, (uint32_t)small_value(arg[1]), arg[2]);
+    port_worked(&work);
     return t == THE_NON_VALUE ? am_badarg : io_ok(p, t);
 }
 
@@ -751,18 +798,28 @@ BIF(erts_internal, port_close, 1)
 
     if (!port)
         return am_badarg;
-    end(port, am_normal, false);
+    close_by(port, p->id);
     return am_true;
 }
 
 BIF(erts_internal, port_connect, 2)
 {
     struct port *port = port_find(arg[0]);
+    term at[3], *hp = at, pair;
+    struct port_work work;
 
     if (!port || !term_is_local_pid(arg[1]) || !proc_find(arg[1]))
         return am_badarg;
-    link_add(arg[1], port->id);
+    work = port_asked(port, am_connect);
+    if (link_add(arg[1], port->id)) {
+        trace_tie(arg[1], am_getting_linked, port->id);
+        trace_tie(port->id, am_getting_linked, arg[1]);
+    }
     port->owner = arg[1];
+    port_trace_got_term(port, p->id, am_connect, arg[1]);
+    pair = put_tuple2(&hp, port->id, am_connected);
+    port_trace_sent(port, p->id, pair);
+    port_worked(&work);
     return am_true;
 }
 

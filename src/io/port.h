@@ -116,6 +116,8 @@ void port_abandon(struct port *port);
 
 /* The open port of an id, or a registered name; NULL. Closing ones are not. */
 struct port *port_find(term id);
+/* The same of an id whose port may be closing, and writes out what is queued. */
+struct port *port_find_any(term id);
 size_t port_count(void);
 /* All that are open, in that order: NULL before the first, and at the end. */
 struct port *port_next(const struct port *after);

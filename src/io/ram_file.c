@@ -32,8 +32,7 @@ static void answer(struct port *port, const uint8_t *head, size_t head_n,
 {
     size_t data_words = !data           ? 0
                         : !port->binary ? n * CONS_WORDS
-                        : n <= HEAPBIN_MAX ? HEAPBIN_WORDS(n)
-                                           : BINARY_FROM_REFBIN_WORDS;
+                                        : binary_put_words(n);
     struct mbuf *m = mbuf_new(data_words + head_n * CONS_WORDS + 3);
     struct dest d = {m->words, &m->off};
     term t = TERM_NIL;
@@ -41,20 +40,8 @@ static void answer(struct port *port, const uint8_t *head, size_t head_n,
     if (data && !port->binary) {
         for (size_t i = n; i-- > 0;)
             t = put_cons(&d.htop, small_make(data[i]), t);
-    } else if (data && n <= HEAPBIN_MAX) {
-        struct heapbin_words *b = (struct heapbin_words *)d.htop;
-
-        b->header = HEADER(BOX_HEAPBIN, 0, HEAPBIN_WORDS(n) - 1);
-        b->size = n;
-        if (n)
-            memcpy(b->data, data, n);
-        d.htop += HEAPBIN_WORDS(n);
-        t = boxed_make(&b->header);
     } else if (data) {
-        struct refbin *b = refbin_new(n);
-
-        memcpy(b->data, data, n);
-        t = binary_put_refbin(&d, b, b->data, n);
+        t = binary_put(&d, data, n);
     }
     while (head_n > 0)
         t = put_cons(&d.htop, small_make(head[--head_n]), t);

@@ -8,6 +8,7 @@
  */
 #include <errno.h>
 
+#include "io/port_trace.h"
 #include "io/tcp_inet.h"
 
 #define HIGH_DEFAULT 8192
@@ -17,10 +18,8 @@ enum { LOPT_TCP_HIWTRMRK = 27, LOPT_TCP_LOWTRMRK, LOPT_TCP_SEND_TIMEOUT = 30,
        LOPT_TCP_DELAY_SEND, LOPT_TCP_SEND_TIMEOUT_CLOSE = 35,
        LOPT_TCP_SHOW_ECONNRESET = 39 };
 
-void tcp_inet_ready(struct net_sock *s, unsigned events)
+static void ready(struct tcp *t, unsigned events)
 {
-    struct tcp *t = s->owner;
-
     if (t->in.state & INET_F_LISTEN) {
         tcp_inet_accept_ready(t);
         return;
@@ -37,6 +36,15 @@ void tcp_inet_ready(struct net_sock *s, unsigned events)
         return;
     if (events & NET_READ)
         tcp_inet_input(t, 0);
+}
+
+void tcp_inet_ready(struct net_sock *s, unsigned events)
+{
+    struct tcp *t = s->owner;
+    struct port_work work = port_told(t->in.port, events & NET_READ ? am_input : am_output);
+
+    ready(t, events);
+    port_worked(&work);
 }
 
 static term control_listen(struct tcp *t, struct inet_request *r)

@@ -9,7 +9,7 @@
 
 #include "bif/bif.h"
 #include "io/console.h"
-#include "io/port.h"
+#include "io/port_trace.h"
 #include "os/os.h"
 
 enum op { OP_PUTC, OP_MOVE, OP_INSC, OP_DELC, OP_BEEP, OP_PUTC_SYNC };
@@ -38,19 +38,18 @@ static void window_size(uint32_t size[2])
 }
 
 /* Characters of the terminal, UTF-8 whole characters at a time. */
-static void input(struct os_watch *w, unsigned events)
+static void input(struct ttysl *t)
 {
-    struct ttysl *t = (struct ttysl *)((char *)w - offsetof(struct ttysl, in));
     uint8_t raw[1024], utf8[2048];
     size_t n = t->cut_n, at = 0, m = 0;
     int64_t got;
 
     memcpy(raw, t->cut, n);
-    got = os_fd_read(w->fd, raw + n, sizeof raw - n);
+    got = os_fd_read(t->in.fd, raw + n, sizeof raw - n);
     if (got == -EAGAIN)
         return;
     if (got <= 0) {
-        os_unwatch(w);
+        os_unwatch(&t->in);
         if (got == 0)
             port_eof(t->port);
         else
@@ -84,6 +83,15 @@ static void input(struct os_watch *w, unsigned events)
     }
     if (m > 0)
         port_deliver(t->port, utf8, m);
+}
+
+static void input_ready(struct os_watch *w, unsigned events)
+{
+    struct ttysl *t = (struct ttysl *)((char *)w - offsetof(struct ttysl, in));
+    struct port_work work = port_told(t->port, am_input);
+
+    input(t);
+    port_worked(&work);
 }
 
 static void drained(struct port *port)
@@ -127,7 +135,7 @@ static int ttysl_open(struct port *port, const struct port_opts *opts)
     t->port = port;
     window_size(size);
     console_init(&t->console, size[0], utf8_terminal());
-    t->in = (struct os_watch){.fd = 0, .ready = input};
+    t->in = (struct os_watch){.fd = 0, .ready = input_ready};
     os_watch(&t->in, OS_READ);
     /* The shell must not be suspended for a slow terminal. */
     o.packet = 0;

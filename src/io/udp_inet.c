@@ -6,6 +6,7 @@
 #include "bif/bif.h"
 #include "io/inet.h"
 #include "io/io.h"
+#include "io/port_trace.h"
 
 #define READ_PACKETS 5          /* read at a time, before others have their turn */
 
@@ -68,7 +69,11 @@ static int input(struct udp *u)
 
 static void ready(struct net_sock *s, unsigned events)
 {
-    input(s->owner);
+    struct udp *u = s->owner;
+    struct port_work work = port_told(u->in.port, am_input);
+
+    input(u);
+    port_worked(&work);
 }
 
 static void recv_timeout(struct timer *timer)

@@ -273,6 +273,25 @@ term binary_from(struct proc *p, const void *bytes, size_t n)
     return t;
 }
 
+term binary_put(struct dest *d, const void *bytes, size_t n)
+{
+    struct heapbin_words *b = (struct heapbin_words *)d->htop;
+
+    if (n > HEAPBIN_MAX) {
+        struct refbin *bin = refbin_new(n);
+
+        memcpy(bin->data, bytes, n);
+        return binary_put_refbin(d, bin, bin->data, n);
+    }
+    d->htop += HEAPBIN_WORDS(n);
+    d->htop[-1] = 0;
+    b->header = HEADER(BOX_HEAPBIN, 0, HEAPBIN_WORDS(n) - 1);
+    b->size = n;
+    if (n > 0)
+        memcpy(b->data, bytes, n);
+    return boxed_make(&b->header);
+}
+
 term binary_sub(struct proc *p, term t, uint64_t offset, uint64_t size)
 {
     struct bits b = bits_of(t);

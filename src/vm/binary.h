@@ -182,6 +182,12 @@ term binary_sub(struct proc *p, term bitstring, uint64_t offset, uint64_t size);
 /* A heap object for a refbin whose reference the caller gives away. */
 #define BINARY_FROM_REFBIN_WORDS REFCBIN_WORDS
 term binary_put_refbin(struct dest *d, struct refbin *bin, uint8_t *data, size_t n);
+/* A binary of these bytes, in the words of it that d has left. */
+static inline size_t binary_put_words(size_t n)
+{
+    return n <= HEAPBIN_MAX ? HEAPBIN_WORDS(n) : BINARY_FROM_REFBIN_WORDS;
+}
+term binary_put(struct dest *d, const void *bytes, size_t n);
 
 /*
  * The bytes of a binary as one run. Unaligned sub-binaries are copied to a

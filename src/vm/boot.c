@@ -75,31 +75,6 @@ void boot_preload(boot_fetch fetch, void *ctx)
     }
 }
 
-/* A binary of n bytes in d, which has room for it. */
-static term put_binary(struct dest *d, const char *s, size_t n)
-{
-    if (n > HEAPBIN_MAX) {
-        struct refbin *b = refbin_new(n);
-
-        memcpy(b->data, s, n);
-        return binary_put_refbin(d, b, b->data, n);
-    }
-    struct heapbin_words *w = (struct heapbin_words *)d->htop;
-    size_t words = HEAPBIN_WORDS(n);
-
-    memset(w, 0, words * sizeof(term));
-    w->header = HEADER(BOX_HEAPBIN, 0, words - 1);
-    w->size = n;
-    memcpy(w->data, s, n);
-    d->htop += words;
-    return boxed_make((term *)w);
-}
-
-static size_t binary_words(size_t n)
-{
-    return n > HEAPBIN_MAX ? REFCBIN_WORDS : HEAPBIN_WORDS(n);
-}
-
 static term spawn(struct proc *parent, term m, term f, term args, enum proc_prio prio,
                   uint32_t flags)
 {
@@ -126,11 +101,11 @@ void boot_first_process(int argc, char **argv)
     term list = TERM_NIL;
 
     for (int i = 0; i < argc; i++)
-        words += CONS_WORDS + binary_words(strlen(argv[i]));
+        words += CONS_WORDS + binary_put_words(strlen(argv[i]));
     m = mbuf_new(words);
     struct dest d = { .htop = m->words, .off = &m->off };
     for (int i = argc - 1; i >= 0; i--) {
-        term arg = put_binary(&d, argv[i], strlen(argv[i]));
+        term arg = binary_put(&d, argv[i], strlen(argv[i]));
 
         list = put_cons(&d.htop, arg, list);
     }

@@ -510,7 +510,7 @@ void trace_tie(term of, term what, term other)
         struct port *port = port_find(of);
 
         if (port && unlikely(port->trace.flags & TF_PORTS))
-            trace_port(port, what, other, THE_NON_VALUE);
+            trace_tracee(&port->trace, port->id, TRACER_PORTS, what, other, THE_NON_VALUE);
     }
 }
 

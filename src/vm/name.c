@@ -76,7 +76,7 @@ static void tell(term what, term id, term name)
         struct port *port = port_find(id);
 
         if (port && unlikely(port->trace.flags & TF_PORTS))
-            trace_port(port, what, name, THE_NON_VALUE);
+            trace_tracee(&port->trace, port->id, TRACER_PORTS, what, name, THE_NON_VALUE);
     }
 }
 

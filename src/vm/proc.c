@@ -33,6 +33,7 @@
 #include "vm/ets.h"
 #include "vm/msg.h"
 #include "vm/node.h"
+#include "vm/sysmon.h"
 #include "vm/trace.h"
 
 /* OTP's default, system_info(process_limit). */
@@ -468,6 +469,8 @@ bool proc_exit_continue(struct proc *p, int32_t *reds)
                 return true;
             if (unlikely(p->trace & TF_EXITING))
                 trace_running(p, am_out_exited);
+            if (unlikely(vm.sysmon->profile & PROFILE_PROCS))
+                sysmon_profile_proc(p, am_inactive);
             proc_free(p);
             return true;
         }

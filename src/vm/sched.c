@@ -171,6 +171,13 @@ static int32_t run_exit(struct proc *p)
     return before - reds;
 }
 
+static void now_waits(struct proc *p)
+{
+    p->state = PROC_WAITING;
+    if (unlikely(vm.sysmon->profile & PROFILE_PROCS))
+        sysmon_profile_proc(p, am_inactive);
+}
+
 /* p called hibernate/3, with nothing in its queue or it goes on at once. */
 static void hibernate(struct proc *p)
 {
@@ -189,7 +196,7 @@ static void hibernate(struct proc *p)
         p->flags &= ~(uint32_t)PF_HIBERNATED;
         sched_enqueue(p);
     } else {
-        p->state = PROC_WAITING;
+        now_waits(p);
         if (unlikely(p->tasks != NULL) && task_is_due(p))
             sched_request(p);
     }
@@ -317,7 +324,7 @@ static int32_t run(struct sched *s, struct proc *p)
         return run_exit(p);
     }
     if (p->flags & PF_SUSPENDED) {
-        p->state = PROC_WAITING;
+        now_waits(p);
         p->flags |= PF_ACTIVE;
         return 0;
     }
@@ -339,9 +346,7 @@ static int32_t run(struct sched *s, struct proc *p)
         sched_enqueue(p);
         break;
     case RUN_WAIT:
-        p->state = PROC_WAITING;
-        if (unlikely(vm.sysmon->profile & PROFILE_PROCS))
-            sysmon_profile_proc(p, am_inactive);
+        now_waits(p);
         if (p->flags & PF_KILLED)
             sched_enqueue(p);
         else if (unlikely(p->tasks != NULL) && task_is_due(p))

@@ -49,19 +49,19 @@ term sysmon_profiler(void)
     return s->profiler;
 }
 
-/* {monitor, Pid, What, Term} */
-static void tell(struct proc *p, term what, term t)
+/* {monitor, About, What, Term}, a process or a port */
+static void tell(term about, term what, term t)
 {
     term to = sysmon_monitor();
     struct mbuf *frag;
     struct dest d;
 
-    if (to == THE_NON_VALUE || to == p->id)
+    if (to == THE_NON_VALUE || to == about)
         return;
     frag = mbuf_new(term_size(t) + 5);
     d = (struct dest){frag->words, &frag->off};
     t = term_copy(&d, t);
-    t = put_tuple4(&d.htop, am_monitor, p->id, what, t);
+    t = put_tuple4(&d.htop, am_monitor, about, what, t);
     frag->used = (size_t)(d.htop - frag->words);
     msg_send_mbuf(proc_find(to), frag, t);
 }
@@ -87,7 +87,7 @@ static void tell_figures(struct proc *p, term what, uint64_t ms)
         pair = put_tuple2(&hp, am_timeout, small_make((int64_t)ms));
         list = put_cons(&hp, pair, list);
     }
-    tell(p, what, list);
+    tell(p->id, what, list);
 }
 
 void sysmon_collected(struct proc *p, uint64_t began_ns)
@@ -123,12 +123,26 @@ void sysmon_ran(struct proc *p, code_ptr in, uint64_t began_ns)
     list = put_cons(&hp, pair, list);
     pair = put_tuple2(&hp, am_timeout, small_make((int64_t)ms));
     list = put_cons(&hp, pair, list);
-    tell(p, am_long_schedule, list);
+    tell(p->id, am_long_schedule, list);
+}
+
+void sysmon_port_ran(term port, term what, uint64_t began_ns)
+{
+    uint64_t ms = (os_mono_ns() - began_ns) / NS_PER_MS;
+    term at[2 * (3 + CONS_WORDS)], *hp = at, list, pair;
+
+    if (!vm.sysmon->long_schedule_ms || ms <= vm.sysmon->long_schedule_ms)
+        return;
+    pair = put_tuple2(&hp, am_port_op, what);
+    list = put_cons(&hp, pair, TERM_NIL);
+    pair = put_tuple2(&hp, am_timeout, small_make((int64_t)ms));
+    list = put_cons(&hp, pair, list);
+    tell(port, am_long_schedule, list);
 }
 
 void sysmon_busy_port(struct proc *p, term port)
 {
-    tell(p, am_busy_port, port);
+    tell(p->id, am_busy_port, port);
 }
 
 /* {profile, Id, Status, Where, Timestamp} */

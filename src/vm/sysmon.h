@@ -31,6 +31,8 @@ void sysmon_clear(void);
 void sysmon_collected(struct proc *p, uint64_t began_ns);
 /* A slice is over, longer than long_schedule_ms perhaps; it began at pc `in`. */
 void sysmon_ran(struct proc *p, code_ptr in, uint64_t began_ns);
+/* A port's driver has run since then: the same. What it did: input, timeout. */
+void sysmon_port_ran(term port, term what, uint64_t began_ns);
 /* p waits for a port: busy_port is set. */
 void sysmon_busy_port(struct proc *p, term port);
 /* active, inactive: profile has the bit. */

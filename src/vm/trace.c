@@ -642,13 +642,9 @@ void trace_gc_limit(struct proc *p)
     tell_heap(p, am_gc_max_heap_size, (struct heap_fact){0, 0});
 }
 
-void trace_port(struct port *port, term what, term data, term extra)
+void trace_tracee(struct tracee *t, term id, enum tracer_fn fn, term tag, term what,
+                  term extra)
 {
-    struct tracee *t = &port->trace;
-
-    if (!tracee_check(t, port->id) ||
-        tracer_enabled(t->tracer, TRACER_PORTS, what, port->id) != am_trace)
-        return;
-    tracer_tell(t->tracer, t->flags, NULL, port->id, TRACER_PORTS, what, data, extra,
-                am_true);
+    if (tracee_check(t, id) && tracer_enabled(t->tracer, fn, tag, id) == am_trace)
+        tracer_tell(t->tracer, t->flags, NULL, id, fn, tag, what, extra, am_true);
 }

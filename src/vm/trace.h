@@ -148,13 +148,15 @@ term trace_stamp(term **hp, uint32_t flags);
 struct port;
 /* A message for a port: its bytes in the external format. */
 void trace_to_port(struct port *port, term message);
-void trace_port(struct port *port, term what, term data, term extra);
 
 /* Functions of a tracer module, by which it can choose. */
 enum tracer_fn {
     TRACER_ANY, TRACER_SEND, TRACER_RECEIVE, TRACER_CALL, TRACER_RUNNING_PROCS,
     TRACER_RUNNING_PORTS, TRACER_GC, TRACER_PROCS, TRACER_PORTS,
 };
+/* Of a port: io/port_trace.h. `extra` may be THE_NON_VALUE. */
+void trace_tracee(struct tracee *t, term id, enum tracer_fn fn, term tag, term what,
+                  term extra);
 /* tag trace_status: trace or remove; an event: trace or discard. */
 term tracer_enabled(const struct tracer *t, enum tracer_fn fn, term tag, term id);
 /*

@@ -31,6 +31,8 @@ opening() ->
     ?raises({error, enoent}, open(" enoent", [])),
     ?raises({error, badarg}, open_port({spawn_driver, "driver_api_none"}, [])),
     ?raises({error, badarg}, open("", [exit_status])),
+    ?raises({error, badarg}, open("", [{busy_limits_port, {1, 1}}])),
+    close(open("", [{busy_limits_msgq, {1, (1 bsl 64) - 2}}])),
     P = open_port({spawn, "driver_api and more"}, [{parallelism, true}]),
     ?is({name, "driver_api and more"}, erlang:port_info(P, name)),
     ?is({connected, self()}, erlang:port_info(P, connected)),

@@ -16,6 +16,7 @@ main() ->
     refused(),
     files(),
     big(),
+    limits(),
     cmd().
 
 cat() ->
@@ -206,6 +207,18 @@ big() ->
     receive {'EXIT', _, normal} -> ok end,
     port_close(P),
     ?is({'EXIT', P, normal}, next()).
+
+limits() ->
+    Max = (1 bsl 64) - 2,
+    [begin
+         [begin
+              P = open_port({spawn, "cat"}, [{Option, Limit}]),
+              port_close(P),
+              ?is({'EXIT', P, normal}, next())
+          end || Limit <- [disabled, {1, 1}, {1, Max}, {Max, Max}]],
+         [?raises({error, badarg}, open_port({spawn, "cat"}, [{Option, Limit}]))
+          || Limit <- [{0, 1}, {1, 0}, {1, Max + 1}, {Max + 1, Max}, {1}, x]]
+     end || Option <- [busy_limits_port, busy_limits_msgq]].
 
 cmd() ->
     ?is("hello\n", os:cmd("echo hello")),

@@ -11,6 +11,8 @@
 #include "io/drv/drv.h"
 
 #include "io/nif.h"
+#include "io/port_trace.h"
+#include "vm/atom.h"
 
 struct job {
     struct job *next;
@@ -35,9 +37,12 @@ static void job_done(void *arg)
     ErlDrvPort p = j->port;
 
     if (drv_alive(p) && drv_entry(p)->ready_async) {
+        struct port_work w = port_told(p->port, am_undefined);
+
         drv_enter(p);
         drv_entry(p)->ready_async(p->data, j->data);
         drv_leave(p);
+        port_worked(&w);
     } else if (j->free) {
         j->free(j->data);
     }

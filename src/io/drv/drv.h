@@ -131,6 +131,7 @@ struct drv_vector {
     ErlDrvBinary *small;        /* the bytes that came as such; owned, or NULL */
 };
 bool vector_of_iolist(term t, struct drv_vector *v);
+void drv_trace_vector(struct port *port, term from, ErlIOVec *ev);
 void vector_end(struct drv_vector *v);
 
 /* A thread of a driver asked for what only the scheduler may do: said so, true. */

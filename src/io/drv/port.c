@@ -9,6 +9,7 @@
 #include "io/drv/drv.h"
 
 #include "io/nif.h"
+#include "io/port_trace.h"
 #include "os/os.h"
 #include "vm/atom.h"
 #include "vm/ext.h"
@@ -355,6 +356,8 @@ static bool drv_outputv(struct port *port, term data, size_t *n)
     *n = v.ev.size;
     drv_enter(p);
     p->caller = port->caller;
+    if (unlikely(port->trace.flags & TF_RECEIVE))
+        drv_trace_vector(port, port->caller, &v.ev);
     drv_entry(p)->outputv(p->data, &v.ev);
     p->caller = TERM_NIL;
     vector_end(&v);
@@ -430,8 +433,11 @@ static term drv_call(struct port *port, struct proc *caller, uint32_t op, term d
     }
     drv_enter(p);
     p->caller = caller->id;
+    port_trace_got_op(port, caller->id, am_call, op, in.data, in.n);
     len = drv_entry(p)->call(p->data, op, (char *)in.data, in.n, &r, sizeof local, &flags);
     p->caller = TERM_NIL;
+    if (len > 0 && drv_alive(p))
+        port_trace_answered(port, caller->id, am_call, (uint8_t *)r, (size_t)len);
     drv_leave(p);
     ext_buf_fini(&in);
     if (len > 0 && (uint8_t)r[0] == EXT_VERSION) {
@@ -458,9 +464,13 @@ static void timer_fires(struct timer *t)
 {
     ErlDrvPort p = (ErlDrvPort)((char *)t - offsetof(struct _erl_drv_port, timer));
 
+    struct port_work work = port_told(p->port, am_timeout);
+
     drv_enter(p);
+    port_trace_got(p->port, THE_NON_VALUE, am_timeout);
     drv_entry(p)->timeout(p->data);
     drv_leave(p);
+    port_worked(&work);
 }
 
 int driver_set_timer(ErlDrvPort p, unsigned long ms)

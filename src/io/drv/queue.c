@@ -11,7 +11,11 @@
 #include "io/nif.h"
 #include "vm/wstack.h"
 
-/* Binaries up to here are copied into a vector's common one, as OTP does. */
+/*
+ * A vector of so many parts has binaries below so many bytes copied into its common
+ * one, as OTP does.
+ */
+#define LONG_PARTS 16
 #define SMALL_BYTES 256
 
 /*
@@ -91,6 +95,7 @@ struct fill {
     ErlDrvBinary **binv, *small;
     size_t n, small_n;
     bool in_small;              /* the latest part is of small, and grows */
+    size_t copy_below;          /* binaries of fewer bytes go there too */
 };
 
 static void fill_bytes(struct fill *f, struct bits b)
@@ -119,7 +124,7 @@ static void fill_binary(struct fill *f, term t)
 {
     struct bits b = bits_of(t);
 
-    if (bits_bytes(b) <= SMALL_BYTES || !bits_aligned(b) || !boxed_is(b.orig, BOX_REFCBIN) ||
+    if (bits_bytes(b) < f->copy_below || !bits_aligned(b) || !boxed_is(b.orig, BOX_REFCBIN) ||
         ((struct refcbin_words *)boxed_ptr(b.orig))->bin->free) {
         fill_bytes(f, b);
         return;
@@ -172,6 +177,10 @@ bool vector_of_iolist(term t, struct drv_vector *v)
     if (!(term_is_list(t) || term_is_binary(t)) || iolist_size(t, &bytes) < 0)
         return false;
     fill_iolist(&f, t);
+    if (f.n > LONG_PARTS) {
+        f = (struct fill){.n = 1, .copy_below = SMALL_BYTES};
+        fill_iolist(&f, t);
+    }
     parts = f.n;
     *v = (struct drv_vector){.ev = {.vsize = (int)parts, .size = bytes}};
     v->ev.iov = vm_alloc(ALLOC_SYSTEM, parts * sizeof *v->ev.iov);
@@ -181,7 +190,8 @@ bool vector_of_iolist(term t, struct drv_vector *v)
     /* The first part is empty, for a header of the driver's. */
     v->ev.iov[0] = (SysIOVec){NULL, 0};
     v->ev.binv[0] = NULL;
-    f = (struct fill){.iov = v->ev.iov, .binv = v->ev.binv, .small = v->small, .n = 1};
+    f = (struct fill){.iov = v->ev.iov, .binv = v->ev.binv, .small = v->small, .n = 1,
+                      .copy_below = f.copy_below};
     fill_iolist(&f, t);
     assert(f.n == parts);
     return true;

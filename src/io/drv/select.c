@@ -10,6 +10,7 @@
 
 #include "io/drv/drv.h"
 
+#include "io/port_trace.h"
 #include "os/os.h"
 #include "vm/atom.h"
 #include "vm/log.h"
@@ -71,9 +72,12 @@ static void call_ready(ErlDrvPort p, int fd, bool input)
                       (input ? ERL_DRV_READ : ERL_DRV_WRITE) | ERL_DRV_USE_NO_CALLBACK, 0);
         return;
     }
+    struct port_work work = port_told(p->port, input ? am_input : am_output);
+
     drv_enter(p);
     f(p->data, (ErlDrvEvent)(intptr_t)fd);
     drv_leave(p);
+    port_worked(&work);
 }
 
 static void event_ready(struct os_watch *w, unsigned what)

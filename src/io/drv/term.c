@@ -11,6 +11,7 @@
 
 #include "bif/info.h"
 #include "io/nif.h"
+#include "io/port_trace.h"
 #include "vm/atom.h"
 #include "vm/msg.h"
 #include "vm/ops.h"
@@ -288,6 +289,21 @@ out:
     return m;
 }
 
+/* Told of what came for a driver that takes vectors: its parts as binaries. */
+void drv_trace_vector(struct port *port, term from, ErlIOVec *ev)
+{
+    term list = TERM_NIL;
+    ErlNifEnv env;
+
+    nif_env_init(&env, NULL, NULL);
+    for (int i = ev->vsize; i-- > 0;)
+        if (ev->iov[i].iov_len > 0)
+            list = enif_make_list_cell(&env, binary_of(&env, ev->binv[i], ev->iov[i].iov_base,
+                                                       ev->iov[i].iov_len), list);
+    port_trace_got_term(port, from, am_command, list);
+    nif_env_end(&env);
+}
+
 /* Of a thread, on its way to the scheduler. */
 struct letter {
     term port;                  /* to its owner, if `to` is NONE */
@@ -295,11 +311,13 @@ struct letter {
     struct mbuf *frag;
 };
 
-/* 1, or 0: there is no such process. */
-static int deliver(term to, struct mbuf *m, term message)
+/* 1, or 0: there is no such process. What a thread sends is not traced, as in OTP. */
+static int deliver(struct port *port, term to, struct mbuf *m, term message)
 {
     struct proc *p = proc_find(to);
 
+    if (port)
+        port_trace_sent(port, to, message);
     if (!p) {
         mbuf_free(m);
         return 0;
@@ -316,7 +334,7 @@ static void letter_arrives(void *arg)
     if (l->to == THE_NON_VALUE && port)
         l->to = port->owner;
     if (port && l->to != THE_NON_VALUE)
-        deliver(l->to, l->frag, l->message);
+        deliver(NULL, l->to, l->frag, l->message);
     else
         mbuf_free(l->frag);
     vm_free(l);
@@ -336,7 +354,7 @@ static int send(term port, term to, const ErlDrvTermData *data, int len)
     if (!m)
         return -1;
     if (nif_on_scheduler())
-        return deliver(to == THE_NON_VALUE ? owner : to, m, t);
+        return deliver(port_find(port), to == THE_NON_VALUE ? owner : to, m, t);
     l = vm_alloc(ALLOC_SYSTEM, sizeof *l);
     *l = (struct letter){port, to, t, m};
     nif_call_later(letter_arrives, l);
