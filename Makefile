@@ -34,6 +34,8 @@ CFLAGS  := -std=gnu11 $(CFLAGS_$(MODE)) $(WARN) -Isrc -Iinclude -I$(GEN)
 CFLAGS_ops := -falign-functions=64 -falign-loops=64
 CFLAGS_ext_decode := $(CFLAGS_ops)
 CFLAGS_ext_size := $(CFLAGS_ops)
+CFLAGS_map := $(CFLAGS_ops)
+CFLAGS_map_iter := $(CFLAGS_ops)
 LDFLAGS_san := -fsanitize=address,undefined
 LDLIBS  := -lm -ldl -lpthread -l:libz.a
 
