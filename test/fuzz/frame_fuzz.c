@@ -4,7 +4,8 @@
  *
  * The input is frames, each behind a byte of flags and two of length. The
  * checksums are not looked at in this build, and a flag puts right what a
- * stranger can't guess: addresses, and the sequence number that was sent last.
+ * stranger can't guess: addresses, and the sequence number that was sent last, or
+ * one that lies as far behind it as the frame says.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -131,6 +132,17 @@ static void dial(void)
     lwip_net_ops.connect(*at, &a);
 }
 
+static uint32_t word(const uint8_t *p)
+{
+    return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
+}
+
+static void put_word(uint8_t *p, uint32_t v)
+{
+    for (int i = 0; i < 4; i++)
+        p[i] = (uint8_t)(v >> (24 - 8 * i));
+}
+
 static void put_right(uint8_t *f, size_t n, unsigned flags)
 {
     if (flags & 1 && n >= 14)
@@ -145,15 +157,13 @@ static void put_right(uint8_t *f, size_t n, unsigned flags)
         memcpy(f + 30, ip, 4);
     }
     if (flags & 4 && n >= 54) {
-        uint32_t ack = ((uint32_t)last_tcp[4] << 24 | (uint32_t)last_tcp[5] << 16 |
-                        (uint32_t)last_tcp[6] << 8 | last_tcp[7]) + 1;
+        uint32_t seq = word(last_tcp + 8) + (flags & 16 ? word(f + 38) : 0);
 
         f[23] = 6;
         memcpy(f + 34, last_tcp + 2, 2);
         memcpy(f + 36, last_tcp, 2);
-        memcpy(f + 38, last_tcp + 8, 4);
-        for (int i = 0; i < 4; i++)
-            f[42 + i] = (uint8_t)(ack >> (24 - 8 * i));
+        put_word(f + 38, seq);
+        put_word(f + 42, word(last_tcp + 4) + 1);
     }
 }
 
