@@ -61,9 +61,9 @@ static int wait_for(pid_t pid, unsigned seconds, bool *late)
         if (r == 0) {
             /* It is asked first, so that it can say what it waits for. */
             *late = true;
-            kill(pid, SIGTERM);
-            if (poll(&pfd, 1, 2000) == 0)
+            do                          /* one that it has not taken yet hides the next */
                 kill(pid, SIGTERM);
+            while (poll(&pfd, 1, 2000) == 0);
         }
         close(pfd.fd);
     }

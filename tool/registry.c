@@ -25,6 +25,7 @@
 /* What sun_path has room for, less the directory's name and ".sock". */
 #define NAME_MAX_BYTES 48
 #define STOP_SECONDS 10
+#define STATUS_MS 10000         /* a keeper answers at once, however loaded the machine */
 
 static const char *directory(void)
 {
@@ -226,7 +227,7 @@ char *registry_name(const char *image)
 }
 
 int registry_run(const char *name, const char *image, const char *mode, bool detach,
-                 void (*exec_tender)(void *), void *ctx)
+                 void (*exec_tender)(void *), void (*let_go)(void *), void *ctx)
 {
     struct keeper k = {.image = realpath(image, NULL), .mode = mode};
     sigset_t set;
@@ -274,6 +275,7 @@ int registry_run(const char *name, const char *image, const char *mode, bool det
         prctl(PR_SET_PDEATHSIG, SIGTERM, 0, 0, 0);
         exec_tender(ctx);
     }
+    let_go(ctx);
     return keep(&k);
 }
 
@@ -309,7 +311,7 @@ int ps_main(int argc, char **argv)
             continue;
         name[i][len - 5] = 0;
         fd = call(name[i]);
-        line = fd >= 0 ? ask(fd, "status\n", 2000) : NULL;
+        line = fd >= 0 ? ask(fd, "status\n", STATUS_MS) : NULL;
         if (line && sscanf(line, "%ld %15s %lld %n", &pid, on, &seconds, &at) >= 3) {
             image = line + at;
             printf("%-20s %8ld %-8s %9lld  %s\n", name[i], pid, on, seconds, image);

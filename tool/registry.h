@@ -20,11 +20,12 @@ void registry_check_name(const char *name);     /* or the end of the program */
 char *registry_path(const char *name, const char *kind);        /* DIRECTORY/name.kind */
 
 /*
- * Become the keeper of an instance that exec_tender(ctx) starts in a child.
- * With detach, the calling process prints the name and ends, the instance is
- * in the background. Returns the instance's exit status.
+ * Become the keeper of an instance that exec_tender(ctx) starts in a child; then
+ * let_go(ctx) closes what is the tender's alone: it is free again before anybody is
+ * told that the tender ended. With detach, the calling process prints the name and
+ * ends, the instance is in the background. Returns the instance's exit status.
  */
 int registry_run(const char *name, const char *image, const char *mode, bool detach,
-                 void (*exec_tender)(void *ctx), void *ctx);
+                 void (*exec_tender)(void *ctx), void (*let_go)(void *ctx), void *ctx);
 
 #endif

@@ -214,6 +214,15 @@ static void start(void *ctx)
     run_tender(s->o, strcmp(s->on, "process") == 0, s->info);
 }
 
+/* A network of QEMU's is QEMU's already. */
+static void let_go(void *ctx)
+{
+    const struct start *s = ctx;
+
+    if (s->o->network && strcmp(s->on, "qemu") != 0)
+        network_close(s->o->network);
+}
+
 int run_main(int argc, char **argv)
 {
     static const struct option known[] = {
@@ -298,7 +307,8 @@ int run_main(int argc, char **argv)
     }
     make_info(&info, &env, argc - optind, argv + optind, &net);
     if (kept)
-        return registry_run(name, o.image, on, detach, start, &(struct start){&o, on, &info});
+        return registry_run(name, o.image, on, detach, start, let_go,
+                            &(struct start){&o, on, &info});
     start(&(struct start){&o, on, &info});
     return EXIT_TOOL;
 }

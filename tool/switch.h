@@ -80,7 +80,7 @@ unsigned network_publish_any(struct network *n, uint16_t guest_port);
 void network_join(struct network *n, const char *name);
 /* For the tender's arguments: --net's. */
 char *network_argument(const struct network *n);
-void network_close(struct network *n);  /* the tender has its own by now */
+void network_close(const struct network *n);  /* the tender has its own by now */
 /* qemu_net.c: or one that QEMU makes. What it is to have as a -device. */
 void network_under_qemu(struct network *n);
 char *network_card(const struct network *n);

@@ -205,7 +205,7 @@ char *network_argument(const struct network *n)
     return format("%d,%d,%d", n->memory, n->kick, n->wake);
 }
 
-void network_close(struct network *n)
+void network_close(const struct network *n)
 {
     close(n->memory);
     close(n->kick);

@@ -421,9 +421,12 @@ void port_join(int connection, const struct switch_request *r, int *fd, unsigned
         fcntl(memory, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) == 0)
         p->rings = mmap(NULL, sizeof *p->rings, PROT_READ | PROT_WRITE, MAP_SHARED, memory, 0);
     if (p->rings == MAP_FAILED) {
-        refuse(connection, p->number ? strerror(errno) : "no address is left");
+        const char *why = p->number ? strerror(errno) : "no address is left";
+
+        /* Who hears it may publish the same ports again at once. */
         while (fds > 0)
             close(fd[--fds]);
+        refuse(connection, why);
         close(p->kick);
         close(p->wake);
         close(memory);
