@@ -19,6 +19,9 @@ $(T_OUT)/%.beam: test/erl/%.S test/asm.escript
 	@mkdir -p $(T_OUT)
 	@echo '  $@'; escript test/asm.escript $< $(T_OUT)
 
+# A guard against what hangs; the machine may be loaded.
+export TEST_MINUTES ?= 20
+
 ## check       all tests that finish in minutes (T=module for one of test/erl)
 check: check-c check-stock check-ling check-nomem check-web check-net check-coverage check-badarg \
     check-images check-bare check-bake check-tool check-compile check-otp check-repro \
@@ -89,8 +92,8 @@ $(T_OUT).img: $(T_BEAM) bin/kindling bin/tender bin/ling.elf bin/kindling.beam
 	bin/kindling build -q -o $@ --app compiler --file /test=$(T_OUT) \
 	    --eval 'code:add_path("/test"), test:run($(T_IMAGE_LIST)).'
 check-images: bin/tender $(T_OUT).img
-	bin/kindling run --on process $(T_OUT).img
-	$(if $(KVM),bin/kindling run --on kvm $(T_OUT).img,\
+	bin/kindling run --on process -e TEST_MINUTES=$(TEST_MINUTES) $(T_OUT).img
+	$(if $(KVM),bin/kindling run --on kvm -e TEST_MINUTES=$(TEST_MINUTES) $(T_OUT).img,\
 	    @echo "SKIPPED: no /dev/kvm here, images were not tested on KVM")
 
 ## check-net   instances on the network of the switch

@@ -14,7 +14,8 @@
 -export([record/1, compare/1]).
 
 -define(CALLS, 60).                     % of every BIF, at least
--define(PATIENCE, 5000).                % ms that one call may wait
+-define(PATIENCE, 5000).                % ms that one call may wait,
+-define(LOOKS, 20).                     % ... and so many times that if it works
 -define(DONE, badarg_done__).
 
 record([File]) ->
@@ -145,6 +146,9 @@ outcome({M, F, _} = MFA, Recipes) ->
                Parent ! {?DONE, self(), attempt(M, F, Args)}
            end,
     {Pid, Ref} = spawn_monitor(Call),
+    outcome(MFA, Recipes, Pid, Ref, ?LOOKS).
+
+outcome(MFA, Recipes, Pid, Ref, Looks) ->
     receive
         {'DOWN', Ref, _, _, Reason} ->
             receive
@@ -153,11 +157,18 @@ outcome({M, F, _} = MFA, Recipes) ->
             after 0 -> {down, plain(reason(Reason))}
             end
     after ?PATIENCE ->
-        erlang:demonitor(Ref, [flush]),
-        exit(Pid, kill),
-        receive {?DONE, Pid, _} -> ok after 0 -> ok end,
-        hang
+        case process_info(Pid, status) of
+            {status, waiting} -> hang(Pid, Ref);
+            _ when Looks =:= 1 -> hang(Pid, Ref);
+            _ -> outcome(MFA, Recipes, Pid, Ref, Looks - 1)
+        end
     end.
+
+hang(Pid, Ref) ->
+    erlang:demonitor(Ref, [flush]),
+    exit(Pid, kill),
+    receive {?DONE, Pid, _} -> ok after 0 -> ok end,
+    hang.
 
 attempt(M, F, Args) ->
     try apply(M, F, Args) of

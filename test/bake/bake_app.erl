@@ -1,6 +1,6 @@
 %% What the images of run.sh run: start/0 gets ready, then says who this is.
 -module(bake_app).
--export([start/0, identity/0, deaf/0, quits/0, port/0, slow/0, spins/0, serve/0]).
+-export([start/0, identity/0, deaf/0, quits/0, port/0, slow/0, too_slow/0, spins/0, serve/0]).
 
 start() ->
     Ets = ets:new(kept, [public, named_table]),
@@ -50,6 +50,7 @@ port() ->
     kindling:ready(),
     halt(0).
 slow() -> timer:sleep(5000), kindling:ready(), io:format("slow is ready~n"), halt(0).
+too_slow() -> timer:sleep(1000000), kindling:ready(), halt(0).
 spins() -> spins().
 
 %% A server: a line when it is ready, then it waits until it is stopped.

@@ -13,14 +13,11 @@ import struct
 import subprocess
 import sys
 
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+from free_port import free_port
+
 KINDLING = "bin/kindling"
 SYN_ACK = 0x12
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
 
 
 def read_exactly(f, n):
@@ -54,7 +51,7 @@ def identity(image, mode):
                                 stdout=subprocess.PIPE)
         started.append(dump)
         read_exactly(dump.stdout, 24)           # the head: it looks on
-        with socket.create_connection(("127.0.0.1", port), 60):
+        with socket.create_connection(("127.0.0.1", port), 300):
             return "%s %s %d" % ((line,) + syn_ack(dump.stdout))
     finally:
         for p in started:

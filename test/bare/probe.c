@@ -365,9 +365,11 @@ int main(int argc, char **argv)
         os_wait(os_mono_ns() + 3000000000u);
         return 0;
     }
-    if (!strcmp(what, "spin"))
+    if (!strcmp(what, "spin")) {
+        printf("spinning\n");
         for (;;)
             ;
+    }
     if (!strcmp(what, "echo")) {
         echo();
         return 0;

@@ -97,9 +97,17 @@ for mode in $(modes "$@"); do
             [ $got -eq 15 ] && good || bad "SIGTERM ended it with $got, not 15"
             says terminated out
         else
-            sleep 1
+            tries=0
+            until grep -q spinning $out/out || [ $tries -ge 600 ]; do
+                sleep 0.05
+                tries=$((tries + 1))
+            done
+            says spinning out
             kill -TERM $pid
+            # Two at once would be one. A bit for each signal that waits: SIGTERM's is 0x4000.
+            while grep -q '^S.*Pnd:.*[4-7c-f]...$' /proc/$pid/status; do sleep 0.05; done
             sleep 0.2
+            kill -0 $pid && good || bad "one SIGTERM ended it"
             kill -TERM $pid
             wait $pid
             got=$?

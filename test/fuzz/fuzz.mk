@@ -1,12 +1,15 @@
 # Fuzz targets (libFuzzer, ASan, UBSan). They need a build of their own: FUZZ=1.
 #
 #   make fuzz                  each target for FUZZ_SECONDS (3600)
-#   make check-fuzz            20 seconds each
+#   make check-fuzz            20 seconds each, each time the same: what it finds the
+#                              commit before it did not have
 #
 # Seeds: the test modules, terms of every kind, the smallest image. What a run finds goes to
 # build/fuzz; a fixed bug's input is kept in test/fuzz/found, which every run begins with.
 
 FUZZ_SECONDS ?= 3600
+FUZZ_SEED    ?= 0
+FUZZ_CORPUS  ?= build/fuzz/corpus
 FUZZ_TARGETS := $(patsubst test/fuzz/%_fuzz.c,%,$(wildcard test/fuzz/*_fuzz.c))
 C_OBJ_FUZZ := $(filter-out $(OBJ)/os/linux/main.o,$(HOSTED_OBJ)) $(DEP_OBJ)
 
@@ -41,12 +44,12 @@ build/fuzz/image_seed: test/fuzz/image_seed.c include/abi/image.h include/abi/gu
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CFLAGS) -o $@ $<
 fuzz-run: $(addprefix build/fuzz/,$(FUZZ_TARGETS)) build/fuzz/seeds/.done
-	@set -e; for t in $(FUZZ_TARGETS); do mkdir -p build/fuzz/corpus-$$t; \
+	@set -e; for t in $(FUZZ_TARGETS); do mkdir -p $(FUZZ_CORPUS)-$$t; \
 	    case $$t in frame) export ASAN_OPTIONS=detect_leaks=0;; *) unset ASAN_OPTIONS;; esac; \
 	    for f in test/fuzz/found/$$t/*; do [ ! -e $$f ] || build/fuzz/$$t $$f; done; \
-	    build/fuzz/$$t -max_total_time=$(FUZZ_SECONDS) -rss_limit_mb=4096 \
+	    build/fuzz/$$t -seed=$(FUZZ_SEED) -max_total_time=$(FUZZ_SECONDS) -rss_limit_mb=4096 \
 	    -artifact_prefix=build/fuzz/ -print_final_stats=1 \
-	    build/fuzz/corpus-$$t $$(ls -d build/fuzz/seeds/$$t 2>/dev/null) > build/fuzz/$$t.log 2>&1 || \
+	    $(FUZZ_CORPUS)-$$t $$(ls -d build/fuzz/seeds/$$t 2>/dev/null) > build/fuzz/$$t.log 2>&1 || \
 	    { grep -v '^#' build/fuzz/$$t.log; exit 1; }; \
 	    sed -n "s/^Done/fuzz $$t: done/p" build/fuzz/$$t.log; done
 build/fuzz/seeds/.done: test/fuzz/seeds.escript build/fuzz/image_seed $(T_BEAM)
@@ -59,5 +62,6 @@ build/fuzz/seeds/.done: test/fuzz/seeds.escript build/fuzz/image_seed $(T_BEAM)
 fuzz:
 	$(MAKE) FUZZ=1 fuzz-run
 check-fuzz:
-	$(MAKE) FUZZ=1 FUZZ_SECONDS=20 fuzz-run
+	rm -rf build/fuzz/check-*
+	$(MAKE) FUZZ=1 FUZZ_SECONDS=20 FUZZ_SEED=1 FUZZ_CORPUS=build/fuzz/check fuzz-run
 .PHONY: fuzz fuzz-run check-fuzz

@@ -2,6 +2,8 @@
 -module(net_app).
 -export([start/0]).
 
+-define(PATIENCE, 300000).      % a hang is an error, slowness is not
+
 start() ->
     halt(do(init:get_plain_arguments())).
 
@@ -28,7 +30,7 @@ do(["echo", Port]) ->
 do(["through", Ip, Port, N]) ->
     {ok, A} = inet:parse_address(Ip),
     Family = case tuple_size(A) of 4 -> inet; 8 -> inet6 end,
-    {ok, S} = gen_tcp:connect(A, list_to_integer(Port), [Family, binary, {active, false}], 5000),
+    {ok, S} = gen_tcp:connect(A, list_to_integer(Port), [Family, binary, {active, false}], ?PATIENCE),
     Data = << <<(I * 7 rem 251)>> || I <- lists:seq(1, list_to_integer(N)) >>,
     spawn_link(fun() -> ok = gen_tcp:send(S, Data), gen_tcp:shutdown(S, write) end),
     case all(S, []) of
@@ -43,15 +45,17 @@ do(["pour", Port, N]) ->
     ok = gen_tcp:send(S, binary:copy(<<"x">>, list_to_integer(N))),
     0;
 do(["connect", Ip, Port]) ->
+    do(["connect", Ip, Port, integer_to_list(?PATIENCE)]);
+do(["connect", Ip, Port, Ms]) ->
     {ok, A} = inet:parse_address(Ip),
-    io:format("~p~n", [gen_tcp:connect(A, list_to_integer(Port), [], 3000)]),
+    io:format("~p~n", [gen_tcp:connect(A, list_to_integer(Port), [], list_to_integer(Ms))]),
     0;
 do(["datagrams", Ip]) ->
     {ok, A} = inet:parse_address(Ip),
     {ok, U} = gen_udp:open(0, [binary, {active, false}]),
     ok = gen_udp:connect(U, A, 9),
     ok = gen_udp:send(U, <<"nobody there">>),
-    io:format("~p~n", [gen_udp:recv(U, 0, 3000)]),
+    io:format("~p~n", [gen_udp:recv(U, 0, ?PATIENCE)]),
     0;
 do(["sleep"]) ->
     do(["address"]),
@@ -71,7 +75,7 @@ pass(S) ->
     end.
 
 all(S, Acc) ->
-    case gen_tcp:recv(S, 0, 10000) of
+    case gen_tcp:recv(S, 0, ?PATIENCE) of
         {ok, D} -> timer:sleep(1), all(S, [Acc, D]);
         {error, closed} -> iolist_to_binary(Acc)
     end.

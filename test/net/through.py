@@ -5,7 +5,7 @@ import sys
 import threading
 
 data = bytes(i * 7 % 251 for i in range(int(sys.argv[3])))
-s = socket.create_connection((sys.argv[1], int(sys.argv[2])), 20)
+s = socket.create_connection((sys.argv[1], int(sys.argv[2])), 300)
 
 
 def send():

@@ -30,7 +30,10 @@ matches "no such tap" "cannot use none for an uplink: there is no such interface
 matches "no tap" "cannot use lo for an uplink: it is no tap" "$("$kindling" uplink lo 2>&1)"
 "$kindling" uplink tap0 &
 uplink=$!
-until ip link show tap0 | grep -q LOWER_UP; do sleep 0.05; done
+until ip link show tap0 | grep -q LOWER_UP; do
+    kill -0 "$uplink" || exit 1
+    sleep 0.05
+done
 matches "used" "cannot use tap0 for an uplink: .*busy" "$("$kindling" uplink tap0 2>&1)"
 matches "another" "cannot use tap1 for an uplink: tap0 is the uplink already" \
     "$("$kindling" uplink tap1 2>&1)"
@@ -38,6 +41,7 @@ matches "another" "cannot use tap1 for an uplink: tap0 is the uplink already" \
 "$kindling" run -d --name one --on process --net "$image" -- echo 7777 > "$out/one"
 address=
 while [ -z "$address" ]; do
+    "$kindling" ps | grep -q "^one " || { "$kindling" logs one; exit 1; }
     sleep 0.05
     address=$("$kindling" logs one | sed -n 's/^\(10[0-9.]*\) .*/\1/p')
 done
@@ -54,9 +58,10 @@ equal "each other" "all of it" "$(run through "$address" 7777 100000)"
 equal "nobody listens" "{error,econnrefused}" "$(run connect 192.0.2.1 9)"
 
 # Nobody there speaks as one of the network.
+rm -f "$out/spoof.pcap"
 "$kindling" dump one > "$out/spoof.pcap" &
 dump=$!
-sleep 0.3
+while [ ! -s "$out/spoof.pcap" ] && kill -0 $dump; do sleep 0.05; done      # it looks on
 python3 - "$address" << 'EOF'
 import socket, struct, sys
 ip = socket.inet_aton(sys.argv[1])
@@ -80,7 +85,7 @@ s.send(to + us + b"\x08\x06")
 ip4(us, "10.78.255.9", b"the truth")
 EOF
 tries=0
-until grep -aq "the truth" "$out/spoof.pcap" || [ $tries -ge 200 ]; do
+until grep -aq "the truth" "$out/spoof.pcap" || [ $tries -ge 1200 ]; do
     sleep 0.05
     tries=$((tries + 1))
 done
@@ -94,7 +99,7 @@ uplink=
 while ip link show tap0 | grep -q LOWER_UP; do sleep 0.05; done
 equal "each other, without" "all of it" "$(run through "$address" 7777 1000)"
 equal "beyond, without" "{error,timeout}" \
-    "$(run connect 192.0.2.1 "$port" | sed 's/ehostunreach/timeout/')"
+    "$(run connect 192.0.2.1 "$port" 3000 | sed 's/ehostunreach/timeout/')"
 "$kindling" stop one
 wait "$dump"
 equal "switch log" "" "$(cat "$XDG_RUNTIME_DIR/kindling/.switch.log")"

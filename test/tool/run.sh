@@ -23,7 +23,7 @@ refuses() {
     want=$1 pattern=$2
     shift 2
     ls -A > before
-    timeout 60 "$@" > stdout 2> stderr < /dev/null
+    timeout 600 "$@" > stdout 2> stderr < /dev/null
     got=$?
     ls -A > after
     if [ $got -ne "$want" ]; then bad "$*: status $got, not $want"; sed 4q stderr
@@ -36,7 +36,7 @@ refuses() {
 prints() {
     pattern=$1
     shift
-    timeout 60 "$@" > stdout 2> stderr < /dev/null
+    timeout 600 "$@" > stdout 2> stderr < /dev/null
     got=$?
     if [ $got -ne 0 ]; then bad "$*: status $got"; sed 4q stderr
     elif ! grep -q -- "$pattern" stdout; then bad "$*: no \"$pattern\""
@@ -60,7 +60,7 @@ for command in ps logs stop console top exec; do
 done
 
 # A sound image, to damage.
-timeout 120 "$kindling" build -q -o good.img --run hello_app run "$hello" || bad "no image"
+timeout 600 "$kindling" build -q -o good.img --run hello_app run "$hello" || bad "no image"
 prints 'LICENCES\|Apache' "$kindling" info --licences good.img
 prints 'hello_app.beam' "$kindling" info --inputs good.img
 prints 'stdlib' "$kindling" info good.img
@@ -70,7 +70,7 @@ printf '%s\n' '# flags' '-mode embedded -word "two words"' "-quoted 'it''s' \\# 
 cat > show.erl <<'EOF'
 io:format("~p ~p ~p~n", [init:get_argument(F) || F <- [mode, word, quoted]]), halt().
 EOF
-timeout 120 "$kindling" build -q -o args.img --vm-args vm.args --eval "$(cat show.erl)" "$hello" ||
+timeout 600 "$kindling" build -q -o args.img --vm-args vm.args --eval "$(cat show.erl)" "$hello" ||
     bad "no image with a vm.args"
 prints '{ok,\[\["embedded"\]\]} {ok,\[\["two words"\]\]} {ok,\[\["its","#"\]\]}' \
     "$kindling" run --on process args.img
@@ -128,8 +128,8 @@ refuses 125 'directory.img' "$kindling" build -q -o directory.img "$hello"
 mkdir -p m/ebin
 cp "$hello"/ebin/* m/ebin
 head -c 300 "$hello"/ebin/hello_app.beam > m/ebin/hello_app.beam
-if timeout 60 "$kindling" build -q -o m.img --run hello_app run m > stdout 2> stderr; then
-    timeout 60 "$kindling" run --on process m.img > stdout 2>&1 < /dev/null
+if timeout 600 "$kindling" build -q -o m.img --run hello_app run m > stdout 2> stderr; then
+    timeout 600 "$kindling" run --on process m.img > stdout 2>&1 < /dev/null
     got=$?
     [ $got -ne 0 ] && [ $got -ne 134 ] && grep -q hello_app stdout && good ||
         bad "a module cut short: status $got"
@@ -142,24 +142,24 @@ fi
 if [ "$(id -u)" -eq 0 ] && unshare -m true 2> /dev/null; then
     mkdir full
     unshare -m sh -c 'mount -t tmpfs -o size=4m none full &&
-        timeout 60 "$1" build -q -o full/x.img "$2" > stdout 2> stderr; echo $? > status
+        timeout 600 "$1" build -q -o full/x.img "$2" > stdout 2> stderr; echo $? > status
         ls -A full > left' - "$kindling" "$hello"
     [ "$(cat status)" -eq 125 ] && grep -q 'No space left' stderr && ! [ -s left ] &&
         [ "$(grep -c . stderr)" -eq 1 ] && good ||
         bad "a full disk: status $(cat status), left $(cat left): $(sed 3q stderr)"
     mkdir fuller
     unshare -m sh -c 'mount -t tmpfs -o size=20m none fuller &&
-        timeout 60 "$1" build -q -o fuller/x.img "$2" > stdout 2> stderr; echo $? > status
+        timeout 600 "$1" build -q -o fuller/x.img "$2" > stdout 2> stderr; echo $? > status
         ls -A fuller > left' - "$kindling" "$hello"
     [ "$(cat status)" -eq 125 ] && ! [ -s left ] && [ "$(grep -c . stderr)" -eq 1 ] && good ||
         bad "a disk full in translation: status $(cat status), left $(cat left): $(sed 3q stderr)"
     # No /dev/kvm: a process, which is said.
     unshare -m sh -c 'mount -t tmpfs none /dev &&
-        timeout 60 "$1" run good.img > stdout 2> stderr < /proc/self/mounts; echo $? > status' - "$kindling"
+        timeout 600 "$1" run good.img > stdout 2> stderr < /proc/self/mounts; echo $? > status' - "$kindling"
     [ "$(cat status)" -eq 0 ] && grep -q '/dev/kvm.*as a process' stderr && good ||
         bad "without /dev/kvm: status $(cat status): $(sed 3q stderr)"
     unshare -m sh -c 'mount -t tmpfs none /dev &&
-        timeout 60 "$1" run --on kvm good.img > stdout 2> stderr < /proc/self/mounts; echo $? > status' - "$kindling"
+        timeout 600 "$1" run --on kvm good.img > stdout 2> stderr < /proc/self/mounts; echo $? > status' - "$kindling"
     [ "$(cat status)" -eq 125 ] && grep -q '/dev/kvm' stderr && good ||
         bad "--on kvm without /dev/kvm: status $(cat status): $(sed 3q stderr)"
 else
@@ -174,7 +174,7 @@ for mode in $modes; do
 done
 
 # A process that exhausts the memory dies; the instance goes on.
-timeout 120 "$kindling" build -q -o oom.img --eval 'F = fun F(L) -> F([L, L | L]) end,
+timeout 600 "$kindling" build -q -o oom.img --eval 'F = fun F(L) -> F([L, L | L]) end,
     {P, R} = spawn_monitor(fun() -> F([]) end),
     receive {_, R, _, P, Why} -> io:format("it died: ~p~n", [Why]) end, halt(0).'
 for mode in $modes; do
