@@ -22,7 +22,8 @@ fi
 (
     cd "$other"
     umask 027
-    TZ=Asia/Tokyo LC_ALL=C HOME="$work" MAKEFLAGS= $as make kindling examples > "$work/log" 2>&1 ||
+    TZ=Asia/Tokyo LC_ALL=C HOME="$work" TMPDIR="$work" MAKEFLAGS= \
+        $as make kindling examples > "$work/log" 2>&1 ||
         { tail -20 "$work/log"; exit 1; }
 )
 for f in bin/kindling bin/tender bin/ling.elf bin/kindling.beam build/examples/*/ebin/*; do
