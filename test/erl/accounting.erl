@@ -66,15 +66,21 @@ dirty_wall_time() ->
     ?is(lists:seq(1, N + Cpu), ids(scheduler_wall_time)),
     Before = active(1, All),
     Waits = [spawn_monitor(erts_debug, F, [wait, 300]) || F <- [dirty_cpu, dirty_io, dirty_io]],
-    receive after 150 -> ok end,
-    %% What goes on is counted too.
-    ?is(true, active(N + 1, All) > 0),
     [receive {'DOWN', M, process, P, R} -> ?is(normal, R) end || {P, M} <- Waits],
     After = active(1, All),
     %% More than all that time for one.
     ?is(true, After - Before > ns(600)),
     ?is(true, active(N + 1, N + Cpu) >= ns(299)),
     ?is(true, active(N + Cpu + 1, All) >= ns(598)),
+    %% What goes on is counted too.
+    Self = self(),
+    P1 = spawn(fun() -> erts_debug:dirty_cpu(alive_waitexiting, Self) end),
+    receive {alive, P1} -> ok end,
+    Begun = active(N + 1, N + Cpu),
+    receive after 10 -> ok end,
+    ?is(true, active(N + 1, N + Cpu) > Begun),
+    exit(P1, kill),
+    idle(N + 1, N + Cpu),
     ?is(true, erlang:system_flag(scheduler_wall_time, false)).
 
 ids(Key) ->
@@ -84,6 +90,12 @@ active(From, To) ->
     lists:sum([A || {Id, A, _} <- erlang:statistics(scheduler_wall_time_all),
                     Id >= From, Id =< To]).
 
+%% What was killed goes on for a second.
+idle(From, To) ->
+    Before = active(From, To),
+    receive after 20 -> ok end,
+    active(From, To) =:= Before orelse idle(From, To).
+
 ns(Ms) ->
     erlang:convert_time_unit(Ms, millisecond, native).
 
@@ -91,13 +103,20 @@ ns(Ms) ->
 alone() ->
     ?is(false, erlang:system_flag(scheduler_wall_time, true)),
     ?is(blocked, erlang:system_flag(multi_scheduling, block)),
-    Ps = [spawn_monitor(fun() -> hog(F, 10) end) || F <- [dirty_cpu, dirty_io, dirty_io]],
-    {A1, T1} = total(),
-    [receive {'DOWN', M, process, P, R} -> ?is(normal, R) end || {P, M} <- Ps],
-    {A2, T2} = total(),
-    ?is(true, A2 - A1 =< (T2 - T1) * 11 div 10),
+    ?is(true, one_at_a_time(20)),
     ?is(enabled, erlang:system_flag(multi_scheduling, unblock)),
     ?is(true, erlang:system_flag(scheduler_wall_time, false)).
+
+%% While one of OTP's schedulers hands over to the next both count, and that takes as
+%% long as a busy machine makes it take: so once of some times. Three beside each other
+%% would be far more at any time.
+one_at_a_time(0) -> false;
+one_at_a_time(Tries) ->
+    {A1, T1} = total(),
+    Ps = [spawn_monitor(fun() -> hog(F, 10) end) || F <- [dirty_cpu, dirty_io, dirty_io]],
+    [receive {'DOWN', M, process, P, R} -> ?is(normal, R) end || {P, M} <- Ps],
+    {A2, T2} = total(),
+    A2 - A1 =< (T2 - T1) * 11 div 10 orelse one_at_a_time(Tries - 1).
 
 total() ->
     L = erlang:statistics(scheduler_wall_time_all),

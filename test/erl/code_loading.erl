@@ -117,27 +117,40 @@ server() ->
     "nested() -> receive X -> X end, nested(), x.\n"
     "call(F) -> R = F(), {R}.\n".
 
+%% A server that is in the code of now.
+started(M) ->
+    P = M:start(),
+    P ! {self(), started},
+    receive {P, started} -> P end.
+
+until(F) ->
+    case F() of
+        true -> ok;
+        false -> timer:sleep(5), until(F)
+    end.
+
 %% purge/1 kills who is in old code, also when it only returns there.
 purge_kills() ->
     M = code_t5,
     {module, M} = load(M, server()),
-    P1 = M:start(),
+    P1 = started(M),
     P2 = spawn_link(M, nested, []),
     P2 ! a,
     P3 = spawn_link(fun() -> M:call(fun() -> receive stop -> ok end end) end),
-    P4 = M:start(),
-    timer:sleep(20),
+    P4 = started(M),
+    [until(fun() -> process_info(P, [status, message_queue_len]) =:=
+                        [{status, waiting}, {message_queue_len, 0}] end) || P <- [P2, P3]],
     {module, M} = load(M, server()),
     P4 ! new,
     P4 ! {self(), hi},
-    receive {P4, hi} -> ok after 5000 -> ?is(answer, none) end,
+    receive {P4, hi} -> ok after 60000 -> ?is(answer, none) end,
     ?is(true, erlang:check_process_code(P1, M)),
     ?is(true, erlang:check_process_code(P2, M)),
     ?is(true, erlang:check_process_code(P3, M)),
     ?is(false, erlang:check_process_code(P4, M)),
     ?is(false, erlang:check_process_code(self(), M)),
     ?is(true, code:purge(M)),
-    [receive {'EXIT', P, R} -> ?is(killed, R) after 5000 -> ?is(exit, none) end
+    [receive {'EXIT', P, R} -> ?is(killed, R) after 60000 -> ?is(exit, none) end
      || P <- [P1, P2, P3]],
     ?is(true, is_process_alive(P4)),
     unlink(P4),
@@ -147,14 +160,14 @@ purge_kills() ->
 soft_purge() ->
     M = code_t6,
     {module, M} = load(M, server()),
-    P = M:start(),
+    P = started(M),
     {module, M} = load(M, server()),
     ?is(false, code:soft_purge(M)),
     P ! {self(), 1},
-    receive {P, 1} -> ok after 5000 -> ?is(answer, none) end,
+    receive {P, 1} -> ok after 60000 -> ?is(answer, none) end,
     P ! new,
     P ! {self(), 2},
-    receive {P, 2} -> ok after 5000 -> ?is(answer, none) end,
+    receive {P, 2} -> ok after 60000 -> ?is(answer, none) end,
     ?is(true, code:soft_purge(M)),
     ?is(true, code:soft_purge(M)),
     ?is(true, is_process_alive(P)),
@@ -219,7 +232,7 @@ fun_while_purging() ->
     receive
         {P, N} -> ?is(true, N > 0);
         {'EXIT', P, R} -> ?is(alive, R)
-    after 10000 -> ?is(answer, none)
+    after 60000 -> ?is(answer, none)
     end,
     gone(M).
 
@@ -256,9 +269,11 @@ literals() ->
     Self = self(),
     %% A sleeping process, one with it in its state, one that computes.
     Sleepers = [spawn_link(fun() -> X = {K, M:l(), M:m()},
+                                    Self ! {self(), has},
                                     receive go -> Self ! {self(), X} end end)
                 || K <- lists:seq(1, 10)],
-    Busy = spawn_link(fun() -> busy(M:l(), 0, Self) end),
+    Busy = spawn_link(fun() -> L = M:l(), Self ! {self(), has}, busy(L, 0, Self) end),
+    [receive {P, has} -> ok end || P <- [Busy | Sleepers]],
     gone(M),
     %% The collector process works in the background.
     [begin
@@ -277,12 +292,12 @@ literals() ->
          S ! go,
          receive
              {S, X} -> ?is({K, element(1, Copy), element(3, Copy)}, X)
-         after 5000 -> ?is(answer, none)
+         after 60000 -> ?is(answer, none)
          end
      end || {K, S} <- lists:zip(lists:seq(1, 10), Sleepers)],
     Busy ! stop,
     receive {Busy, L} -> ?is(element(1, Copy), L)
-    after 5000 -> ?is(answer, none)
+    after 60000 -> ?is(answer, none)
     end,
     persistent_term:erase(code_t9),
     erase(literal).
@@ -308,10 +323,10 @@ literals_in_messages() ->
     gone(M),
     timer:sleep(100),
     P ! go,
-    receive {P, Y} -> ?is(Copy, Y) after 5000 -> ?is(answer, none) end,
-    receive {timer, Z} -> ?is(Copy, Z) after 5000 -> ?is(timer, none) end,
+    receive {P, Y} -> ?is(Copy, Y) after 60000 -> ?is(answer, none) end,
+    receive {timer, Z} -> ?is(Copy, Z) after 60000 -> ?is(timer, none) end,
     [R ! {stop, self()} || R <- Ring],
-    Balls = [receive {R, Got} -> Got after 5000 -> timeout end || R <- Ring],
+    Balls = [receive {R, Got} -> Got after 60000 -> timeout end || R <- Ring],
     [?is(Copy, B) || B <- Balls, B =/= none].
 
 forward() ->
@@ -333,10 +348,10 @@ on_load() ->
     Beam = beam(M, Text),
     ?is(true, erlang:has_prepared_code_on_load(erlang:prepare_loading(M, Beam))),
     ?is({module, M}, code:load_binary(M, "", Beam)),
-    receive {init, _, E} -> ?is(false, E) after 5000 -> ?is(init, none) end,
+    receive {init, _, E} -> ?is(false, E) after 60000 -> ?is(init, none) end,
     ?is(1, M:v()),
     ?is({module, M}, code:load_binary(M, "", Beam)),
-    receive {init, _, E2} -> ?is(true, E2) after 5000 -> ?is(init, none) end,
+    receive {init, _, E2} -> ?is(true, E2) after 60000 -> ?is(init, none) end,
     ?is(2, M:w(fun() -> 2 end)),
     P2 = [erlang:prepare_loading(X, B)
           || {X, B} <- [{M, Beam}, {code_t14, beam(code_t14, "")}]],

@@ -37,14 +37,17 @@ results() ->
 sum1(0, F) -> F();
 sum1(N, F) -> 1 + sum1(N - 1, F).
 
-%% Another process, which gives up its turn at once, gets many while this one
-%% only returns.
+%% Another process on the same scheduler, which gives up its turn at once, gets many
+%% while one only returns.
 others_run() ->
-    P = spawn_link(fun() -> turns(0) end),
-    {Before, After} = between(fun() -> turn_count(P) end, fun() -> turn_count(P) end),
-    ?is(true, After - Before >= ?DEEP div 10000),
-    unlink(P),
-    exit(P, kill).
+    Self = self(),
+    spawn_opt(fun() ->
+            P = spawn_opt(fun() -> turns(0) end, [{scheduler, 1}]),
+            Self ! {turns, between(fun() -> turn_count(P) end, fun() -> turn_count(P) end)},
+            exit(P, kill)
+        end, [link, {scheduler, 1}]),
+    {Before, After} = receive {turns, T} -> T end,
+    ?is(true, After - Before >= ?DEEP div 10000).
 
 between(F, G) ->
     Self = self(),
@@ -103,7 +106,13 @@ waits_deep() ->
             S = sum(?DEEP, fun() -> Self ! {From, deep}, at_end(0) end),
             receive {to, To} -> To ! {From, S} end
         end),
-    receive {P, deep} -> P end.
+    receive {P, deep} -> until_waiting(P) end.
+
+until_waiting(P) ->
+    case process_info(P, status) of
+        {status, waiting} -> P;
+        {status, _} -> receive after 5 -> until_waiting(P) end
+    end.
 
 at_end(X) -> receive {go, To} -> self() ! {to, To}, X end.
 

@@ -151,7 +151,7 @@ dead_fixer() ->
     T = ets:new(x, [public]),
     {P,Ref} = spawn_monitor(fun() -> ets:safe_fixtable(T, true), ets:insert(T, {1}), ets:delete(T, 1) end),
     receive {'DOWN',Ref,_,P,_} -> ok end,
-    unfixed(T, 100),
+    unfixed(T, 6000),
     ?is(false, ets:info(T, fixed)),
     ets:delete(T).
 

@@ -61,9 +61,9 @@ ends() ->
     ets:safe_fixtable(T1, true),
     P ! stop,
     receive {'DOWN',Ref,_,_,_} -> ok end,
-    wait_gone(T1, 100),
+    wait_gone(T1, 6000),
     ?is(undefined, ets:info(T1)),
-    wait_gone(T2, 100),
+    wait_gone(T2, 6000),
     ?is(undefined, ets:info(T2)),
     ?is([], [T || T <- ets:all(), ets:info(T, owner) =:= P]).
 
@@ -87,8 +87,8 @@ heir() ->
     ?is(Self, ets:info(T, heir)),
     P ! stop,
     ?is({'ETS-TRANSFER',T,P,{data,[1,2],<<0:800>>}},
-        receive {'ETS-TRANSFER',T,_,_} = M1 -> M1 after 5000 -> none end),
-    ?is({'ETS-TRANSFER',N,P,named}, receive {'ETS-TRANSFER',N,_,_} = M2 -> M2 after 5000 -> none end),
+        receive {'ETS-TRANSFER',T,_,_} = M1 -> M1 after 60000 -> none end),
+    ?is({'ETS-TRANSFER',N,P,named}, receive {'ETS-TRANSFER',N,_,_} = M2 -> M2 after 60000 -> none end),
     ?is([{a,1}], ets:lookup(T, a)),
     ?is(Self, ets:info(T, owner)),
     ?is(true, ets:insert(N, {c,2})),
@@ -108,7 +108,7 @@ no_heir() ->
     T2 = receive M -> M end,
     ?is(P, ets:info(T2, heir)),
     P ! stop,
-    wait_gone(T2, 100),
+    wait_gone(T2, 6000),
     ?is(undefined, ets:info(T2)).
 
 give() ->

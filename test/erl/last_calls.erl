@@ -86,6 +86,12 @@ loop(N) -> ?MODULE:loop(N - 1).
 
 wait() -> receive {From, go} -> ?MODULE:loop(100000), From ! done, ?MODULE:wait() end.
 
+until_waiting(P) ->
+    case process_info(P, status) of
+        {status, waiting} -> ok;
+        {status, _} -> receive after 5 -> until_waiting(P) end
+    end.
+
 %% Several at once, begun from outside; those who do not save are not told of.
 others() ->
     Ps = [spawn_link(?MODULE, wait, []) || _ <- lists:seq(1, 3)],
@@ -94,6 +100,7 @@ others() ->
     ?is(0, erlang:process_flag(P2, save_calls, 2)),
     [P ! {self(), go} || P <- Ps],
     [receive done -> ok end || _ <- Ps],
+    [until_waiting(P) || P <- Ps],
     [erlang:suspend_process(P) || P <- Ps],
     ?is([{last_calls, [{?MODULE,loop,1}, {erlang,send,2}, send, {?MODULE,wait,0}]},
          {last_calls, [send, {?MODULE,wait,0}]},

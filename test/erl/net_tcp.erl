@@ -44,7 +44,7 @@ pair(ClientOpts, ServerOpts) ->
 
 close({A, B}) -> gen_tcp:close(A), gen_tcp:close(B).
 
-msg() -> receive {'EXIT', _, _} -> msg(); M -> M after 5000 -> none end.
+msg() -> receive {'EXIT', _, _} -> msg(); M -> M after 60000 -> none end.
 no_msg() -> receive {'EXIT', _, _} -> no_msg(); M -> M after 30 -> none end.
 
 %% What Fun gives in a process of its own, which then waits to be told to end.
@@ -52,14 +52,14 @@ async(Fun) ->
     Self = self(),
     spawn_link(fun() -> Self ! {self(), Fun()}, receive stop -> ok end end).
 await(P) ->
-    receive {P, R} -> R after 10000 -> timeout end.
+    receive {P, R} -> R after 60000 -> timeout end.
 
 %% Wait until Fun is true; for what happens at the other end.
 until(Fun) ->
     case Fun() of true -> ok; _ -> timer:sleep(5), until(Fun) end.
 
 all(S, Acc) ->
-    case gen_tcp:recv(S, 0, 10000) of
+    case gen_tcp:recv(S, 0, 60000) of
         {ok, D} -> all(S, [Acc, D]);
         {error, R} -> {R, iolist_to_binary(Acc)}
     end.
@@ -81,7 +81,7 @@ recv() ->
     ?is({error, timeout}, gen_tcp:recv(S, 0, 20)),
     gen_tcp:send(C, "xyz"),
     ?is({error, timeout}, gen_tcp:recv(S, 4, 20)),
-    ?is({ok, <<"xyz">>}, gen_tcp:recv(S, 3, 1000)),
+    ?is({ok, <<"xyz">>}, gen_tcp:recv(S, 3, 60000)),
     ?is(ok, gen_tcp:unrecv(S, "back")),
     ?is({ok, <<"bac">>}, gen_tcp:recv(S, 3)),
     ?is(ok, gen_tcp:unrecv(S, "bac")),
@@ -223,7 +223,7 @@ packets(T, Sent, Expect0) ->
     Expect = [case E of {ssl_tls, socket, A, V, D} -> {ssl_tls, S, A, V, D}; _ -> E end
               || E <- Expect0],
     gen_tcp:send(C, Sent),
-    [?is({T, {ok, E}}, {T, gen_tcp:recv(S, 0, 5000)}) || E <- Expect],
+    [?is({T, {ok, E}}, {T, gen_tcp:recv(S, 0, 60000)}) || E <- Expect],
     ok = inet:setopts(S, [{active, true}]),
     ok = inet:setopts(C, [{nodelay, true}]),
     T =/= raw andalso
@@ -239,8 +239,8 @@ bad_packets() ->
     [begin
          {C, S} = P = pair([], [{packet, T}, {packet_size, 100}]),
          gen_tcp:send(C, Sent),
-         ?is({T, {error, emsgsize}}, {T, gen_tcp:recv(S, 0, 5000)}),
-         ?is({T, {error, enotconn}}, {T, gen_tcp:recv(S, 0, 5000)}),
+         ?is({T, {error, emsgsize}}, {T, gen_tcp:recv(S, 0, 60000)}),
+         ?is({T, {error, enotconn}}, {T, gen_tcp:recv(S, 0, 60000)}),
          close(P),
          {C2, S2} = P2 = pair([], [{packet, T}, {packet_size, 100}]),
          ok = inet:setopts(S2, [{active, true}]),
@@ -253,9 +253,9 @@ bad_packets() ->
     %% A line longer than the buffer comes in pieces.
     {C, S} = P = pair([], [{packet, line}, {buffer, 10}]),
     gen_tcp:send(C, "0123456789abc\nd\n"),
-    ?is({ok, <<"0123456789">>}, gen_tcp:recv(S, 0, 5000)),
-    ?is({ok, <<"abc\n">>}, gen_tcp:recv(S, 0, 5000)),
-    ?is({ok, <<"d\n">>}, gen_tcp:recv(S, 0, 5000)),
+    ?is({ok, <<"0123456789">>}, gen_tcp:recv(S, 0, 60000)),
+    ?is({ok, <<"abc\n">>}, gen_tcp:recv(S, 0, 60000)),
+    ?is({ok, <<"d\n">>}, gen_tcp:recv(S, 0, 60000)),
     close(P).
 
 http() ->
@@ -309,17 +309,17 @@ acceptors() ->
               gen_tcp:send(C, <<"c", (integer_to_binary(N))/binary>>),
               C
           end || N <- lists:seq(1, 29)],
-    Got = [receive {N, _} when is_integer(N) -> N after 5000 -> none end || _ <- Cs],
+    Got = [receive {N, _} when is_integer(N) -> N after 60000 -> none end || _ <- Cs],
     ?is(lists:seq(2, 30), lists:sort(Got)),
     Echo = [begin {ok, D} = gen_tcp:recv(C, 0), D end || C <- Cs],
     ?is(29, length(lists:usort(Echo))),
     [P ! stop || P <- tl(Ps)],
     %% Their owners are gone: so are the sockets.
-    [?is({error, closed}, gen_tcp:recv(C, 0, 5000)) || C <- Cs],
+    [?is({error, closed}, gen_tcp:recv(C, 0, 60000)) || C <- Cs],
     %% Connections wait in the backlog, in order.
     Ws = [element(2, {ok, _} = gen_tcp:connect({127, 0, 0, 1}, Port, [])) || _ <- [1, 2, 3]],
     Names = [element(2, inet:sockname(W)) || W <- Ws],
-    As = [element(2, {ok, _} = gen_tcp:accept(L, 1000)) || _ <- Ws],
+    As = [element(2, {ok, _} = gen_tcp:accept(L, 60000)) || _ <- Ws],
     ?is(Names, [element(2, inet:peername(A)) || A <- As]),
     %% Closed under those who wait.
     Q = [async(fun() -> gen_tcp:accept(L) end) || _ <- [1, 2]],
@@ -473,9 +473,9 @@ again() ->
                                    [binary, {active, false}, {port, Mine}, {reuseaddr, true}]),
          {ok, S} = gen_tcp:accept(L),
          ?is(ok, gen_tcp:send(C, <<N>>)),
-         ?is({ok, <<N>>}, gen_tcp:recv(S, 1, 5000)),
+         ?is({ok, <<N>>}, gen_tcp:recv(S, 1, 60000)),
          gen_tcp:close(S),
-         ?is({error, closed}, gen_tcp:recv(C, 0, 5000)),
+         ?is({error, closed}, gen_tcp:recv(C, 0, 60000)),
          gen_tcp:close(C)
      end || N <- [1, 2, 3]],
     gen_tcp:close(L).
@@ -513,7 +513,7 @@ flow() ->
     W = async(fun() -> [gen_tcp:send(C, B) || B <- Blocks] end),
     timer:sleep(50),
     Sum = erlang:md5(Blocks),
-    {ok, All} = gen_tcp:recv(S, 100 * 65536, 10000),
+    {ok, All} = gen_tcp:recv(S, 100 * 65536, 60000),
     ?is(Sum, erlang:md5(All)),
     ?is(lists:duplicate(100, ok), await(W)),
     %% Two senders at a time, in packets.
@@ -522,7 +522,7 @@ flow() ->
     Ws = [async(fun() -> [gen_tcp:send(C, binary:copy(<<N>>, 50000)) || _ <- lists:seq(1, 40)],
                          done end) || N <- [1, 2, 3]],
     Got = [receive {tcp, S, <<N, _/binary>> = D} -> {N, D =:= binary:copy(<<N>>, 50000)}
-           after 10000 -> none end || _ <- lists:seq(1, 120)],
+           after 60000 -> none end || _ <- lists:seq(1, 120)],
     ?is([{1, true}, {2, true}, {3, true}], lists:usort(Got)),
     ?is([done, done, done], [await(X) || X <- Ws]),
     close(P),
@@ -531,12 +531,12 @@ flow() ->
     Data = binary:copy(<<"both ways ">>, 300000),
     N = byte_size(Data),
     A = [async(fun() -> gen_tcp:send(X, Data) end) || X <- [C1, S1]],
-    B = [async(fun() -> {ok, D} = gen_tcp:recv(X, N, 20000), D =:= Data end) || X <- [C1, S1]],
+    B = [async(fun() -> {ok, D} = gen_tcp:recv(X, N, 60000), D =:= Data end) || X <- [C1, S1]],
     ?is([ok, ok, true, true], [await(X) || X <- A ++ B]),
     close(P1),
     {C2, S2} = P2 = pair([{delay_send, true}], []),
     [ok = gen_tcp:send(C2, [X]) || X <- "delayed"],
-    ?is({ok, <<"delayed">>}, gen_tcp:recv(S2, 7, 5000)),
+    ?is({ok, <<"delayed">>}, gen_tcp:recv(S2, 7, 60000)),
     close(P2).
 
 timeouts() ->
@@ -682,14 +682,14 @@ files() ->
     Data = binary:copy(<<"file ">>, 200000),
     ok = file:write_file(Path, Data),
     {C, S} = P = pair(),
-    R = async(fun() -> gen_tcp:recv(S, byte_size(Data), 10000) end),
+    R = async(fun() -> gen_tcp:recv(S, byte_size(Data), 60000) end),
     ?is({ok, byte_size(Data)}, file:sendfile(Path, C)),
     ?is({ok, Data}, await(R)),
     {ok, F} = file:open(Path, [read, raw, binary]),
     ?is({ok, 7}, file:sendfile(F, C, 5, 7, [])),
-    ?is({ok, <<"file fi">>}, gen_tcp:recv(S, 7, 5000)),
+    ?is({ok, <<"file fi">>}, gen_tcp:recv(S, 7, 60000)),
     ?is(ok, gen_tcp:send(C, "after")),
-    ?is({ok, <<"after">>}, gen_tcp:recv(S, 5, 5000)),
+    ?is({ok, <<"after">>}, gen_tcp:recv(S, 5, 60000)),
     file:close(F),
     file:delete(Path),
     close(P).

@@ -20,13 +20,13 @@ open(Opts) ->
     {ok, Port} = inet:port(S),
     {S, Port}.
 
-msg() -> receive M -> M after 5000 -> none end.
+msg() -> receive M -> M after 60000 -> none end.
 no_msg() -> receive M -> M after 30 -> none end.
 
 async(Fun) ->
     Self = self(),
     spawn(fun() -> Self ! {self(), Fun()} end).
-await(P) -> receive {P, R} -> R after 10000 -> timeout end.
+await(P) -> receive {P, R} -> R after 60000 -> timeout end.
 until(Fun) -> case Fun() of true -> ok; _ -> timer:sleep(5), until(Fun) end.
 
 passive() ->
@@ -35,7 +35,7 @@ passive() ->
     ?is(ok, gen_udp:send(A, ?LO, PB, "one")),
     ?is(ok, gen_udp:send(A, ?LO, PB, [<<"tw">>, $o])),
     ?is({ok, {?LO, PA, "one"}}, gen_udp:recv(B, 0)),
-    ?is({ok, {?LO, PA, "two"}}, gen_udp:recv(B, 0, 1000)),
+    ?is({ok, {?LO, PA, "two"}}, gen_udp:recv(B, 0, 60000)),
     ?is({error, timeout}, gen_udp:recv(B, 0, 0)),
     ?is({error, timeout}, gen_udp:recv(B, 0, 20)),
     ?is(ok, gen_udp:send(B, "localhost", PA, "")),
@@ -146,7 +146,7 @@ connected() ->
     gen_udp:close(B),
     %% Nobody there: told at the next use.
     ?is(ok, gen_udp:send(A, "void")),
-    ?is({error, econnrefused}, gen_udp:recv(A, 0, 1000)),
+    ?is({error, econnrefused}, gen_udp:recv(A, 0, 60000)),
     ok = inet:setopts(A, [{active, true}]),
     gen_udp:send(A, "void"),
     ?is({udp_error, A, econnrefused}, msg()),

@@ -75,7 +75,7 @@ boxes() ->
     P = spawn(fun() -> receive stop -> ok end end),
     ?is(0, box_watch(B, P)),
     P ! stop,
-    ?is({dead, P, 0}, receive M -> M after 5000 -> timeout end),
+    ?is({dead, P, 0}, receive M -> M after 60000 -> timeout end),
     ?is(1, box_watch(B, P)),
     Q = spawn(fun() -> receive stop -> ok end end),
     ?is(0, box_watch(B, Q)),
@@ -88,7 +88,7 @@ boxes() ->
     receive {made, _} -> ok end,
     Pid = spawn(fun() -> receive go -> X = box_new(y), Self ! {self(), box_get(X)} end end),
     Pid ! go,
-    ?is({Pid, {y, 1}}, receive N = {_, _} -> N after 5000 -> timeout end).
+    ?is({Pid, {y, 1}}, receive N = {_, _} -> N after 60000 -> timeout end).
 
 selects() ->
     B = box_new(pipe),
@@ -96,7 +96,7 @@ selects() ->
     ?is(0, box_select(B, Ref)),
     ?is(nothing, receive {select, B, _, _} -> early after 50 -> nothing end),
     ?is(1, box_write(B)),
-    ?is({select, B, Ref, ready_input}, receive {select, _, _, _} = M -> M after 5000 -> timeout end),
+    ?is({select, B, Ref, ready_input}, receive {select, _, _, _} = M -> M after 60000 -> timeout end),
     ?is(1, box_stop_select(B)).
 
 %% A library is not told where code lies either.

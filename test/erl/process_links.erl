@@ -15,7 +15,7 @@ main() ->
     reply_aliases().
 
 down(Ref) ->
-    receive {'DOWN', Ref, process, _, R} -> R after 5000 -> timeout end.
+    receive {'DOWN', Ref, process, _, R} -> R after 60000 -> timeout end.
 
 dies(F) ->
     {_, Ref} = spawn_monitor(F),
@@ -80,11 +80,11 @@ links() ->
     Old = process_flag(trap_exit, true),
     ?is(false, Old),
     ?is(true, link(P)),
-    ?is({'EXIT', P, noproc}, receive A -> A after 1000 -> none end),
+    ?is({'EXIT', P, noproc}, receive A -> A after 60000 -> none end),
     Q = spawn_link(fun() -> exit({why, [1,2]}) end),
-    ?is({'EXIT', Q, {why, [1,2]}}, receive B -> B after 1000 -> none end),
+    ?is({'EXIT', Q, {why, [1,2]}}, receive B -> B after 60000 -> none end),
     Q2 = spawn_link(fun() -> ok end),
-    ?is({'EXIT', Q2, normal}, receive C -> C after 1000 -> none end),
+    ?is({'EXIT', Q2, normal}, receive C -> C after 60000 -> none end),
     ?raises({error, badarg}, process_flag(trap_exit, maybe)),
     ?is(true, process_flag(trap_exit, false)),
     %% A chain dies from one end to the other.
@@ -122,7 +122,7 @@ many_links() ->
     ?is(none, receive hub -> more after 50 -> none end).
 
 hubs(0) -> ok;
-hubs(N) -> receive hub -> hubs(N - 1) after 5000 -> {left, N} end.
+hubs(N) -> receive hub -> hubs(N - 1) after 60000 -> {left, N} end.
 
 monitors() ->
     P = sleeper(),
@@ -134,9 +134,9 @@ monitors() ->
     ?is(true, demonitor(R1)),
     ?is(false, demonitor(R1, [info])),
     P ! stop,
-    ?is({'DOWN', R2, process, P, normal}, receive M -> M after 1000 -> none end),
+    ?is({'DOWN', R2, process, P, normal}, receive M -> M after 60000 -> none end),
     R3 = monitor(process, P),
-    ?is({'DOWN', R3, process, P, noproc}, receive M3 -> M3 after 1000 -> none end),
+    ?is({'DOWN', R3, process, P, noproc}, receive M3 -> M3 after 60000 -> none end),
     R4 = monitor(process, P),
     ?is(true, demonitor(R4, [flush])),
     ?is(none, receive M4 -> M4 after 10 -> none end),
@@ -168,23 +168,23 @@ monitor_names() ->
         process_info(self(), monitors)),
     P ! stop,
     ?is({process_links_name, node()},
-        receive {'DOWN', R1, process, O1, normal} -> O1 after 1000 -> none end),
+        receive {'DOWN', R1, process, O1, normal} -> O1 after 60000 -> none end),
     ?is({process_links_name, node()},
-        receive {'DOWN', R2, process, O2, normal} -> O2 after 1000 -> none end),
+        receive {'DOWN', R2, process, O2, normal} -> O2 after 60000 -> none end),
     R3 = monitor(process, process_links_name),
     ?is({process_links_name, node()},
-        receive {'DOWN', R3, process, O3, noproc} -> O3 after 1000 -> none end).
+        receive {'DOWN', R3, process, O3, noproc} -> O3 after 60000 -> none end).
 
 monitor_options() ->
     P = sleeper(),
     R1 = monitor(process, P, [{tag, {my, "tag"}}]),
     P ! stop,
-    ?is({{my, "tag"}, R1, process, P, normal}, receive M1 -> M1 after 1000 -> none end),
+    ?is({{my, "tag"}, R1, process, P, normal}, receive M1 -> M1 after 60000 -> none end),
     ?raises({error, badarg}, monitor(process, P, [{tag, a}, foo])),
     ?raises({error, badarg}, monitor(process, P, [{alias, foo}])),
     ?raises({error, badarg}, monitor(process, P, foo)),
     {Q, R2} = spawn_opt(fun() -> exit(q) end, [{monitor, [{tag, t}]}]),
-    ?is({t, R2, process, Q, q}, receive M2 -> M2 after 1000 -> none end).
+    ?is({t, R2, process, Q, q}, receive M2 -> M2 after 60000 -> none end).
 
 many_monitors() ->
     Ps = [sleeper() || _ <- lists:seq(1, 2000)],
@@ -202,10 +202,10 @@ many_monitors() ->
 aliases() ->
     A = alias(),
     A ! hello,
-    ?is(hello, receive M1 -> M1 after 1000 -> none end),
+    ?is(hello, receive M1 -> M1 after 60000 -> none end),
     Self = self(),
     spawn(fun() -> A ! {from, Self, lists:seq(1, 100)} end),
-    ?is({from, Self, lists:seq(1, 100)}, receive M2 -> M2 after 1000 -> none end),
+    ?is({from, Self, lists:seq(1, 100)}, receive M2 -> M2 after 60000 -> none end),
     ?is(true, unalias(A)),
     ?is(false, unalias(A)),
     A ! lost,
@@ -218,7 +218,7 @@ aliases() ->
     B = receive {alias, B0} -> B0 end,
     ?is(false, unalias(B)),
     B ! {x, Self},
-    ?is(y, receive M4 -> M4 after 1000 -> none end),
+    ?is(y, receive M4 -> M4 after 60000 -> none end),
     gone(P),
     B ! {x, Self},
     ?is(none, receive M5 -> M5 after 10 -> none end).
@@ -230,7 +230,7 @@ reply_aliases() ->
     %% reply_demonitor: the first reply ends alias and monitor.
     R = monitor(process, P, [{alias, reply_demonitor}]),
     P ! {req, R, 3},
-    ?is({R, 1}, receive M1 -> M1 after 1000 -> none end),
+    ?is({R, 1}, receive M1 -> M1 after 60000 -> none end),
     ?is(none, receive M2 -> M2 after 20 -> none end),
     ?is(false, demonitor(R, [info])),
     P ! stop,
@@ -239,7 +239,7 @@ reply_aliases() ->
     Q = spawn(Server),
     S = monitor(process, Q, [{alias, demonitor}]),
     S ! a,
-    ?is(a, receive M4 -> M4 after 1000 -> none end),
+    ?is(a, receive M4 -> M4 after 60000 -> none end),
     ?is(true, demonitor(S)),
     S ! b,
     ?is(none, receive M5 -> M5 after 10 -> none end),
@@ -247,7 +247,7 @@ reply_aliases() ->
     T = monitor(process, Q, [{alias, explicit_unalias}]),
     ?is(true, demonitor(T)),
     T ! c,
-    ?is(c, receive M6 -> M6 after 1000 -> none end),
+    ?is(c, receive M6 -> M6 after 60000 -> none end),
     ?is(false, demonitor(T, [info])),
     ?is(true, unalias(T)),
     %% DOWN ends an alias of kind demonitor.
@@ -259,5 +259,5 @@ reply_aliases() ->
     V = alias([reply]),
     V ! 1,
     V ! 2,
-    ?is(1, receive M8 -> M8 after 1000 -> none end),
+    ?is(1, receive M8 -> M8 after 60000 -> none end),
     ?is(none, receive M9 -> M9 after 10 -> none end).

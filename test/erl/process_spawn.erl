@@ -22,14 +22,20 @@ main() ->
 say(To, What) -> To ! {said, What}.
 forever() -> receive never -> ok end.
 
+until_waiting(P) ->
+    case process_info(P, status) of
+        {status, waiting} -> ok;
+        {status, _} -> receive after 5 -> until_waiting(P) end
+    end.
+
 spawns() ->
     Self = self(),
     spawn(?MODULE, say, [Self, {1, "x", <<0:1000>>}]),
-    ?is({said, {1, "x", <<0:1000>>}}, receive A -> A after 1000 -> none end),
+    ?is({said, {1, "x", <<0:1000>>}}, receive A -> A after 60000 -> none end),
     spawn(fun() -> Self ! {parent, process_info(self(), parent)} end),
-    ?is({parent, {parent, Self}}, receive B -> B after 1000 -> none end),
+    ?is({parent, {parent, Self}}, receive B -> B after 60000 -> none end),
     {P, R} = spawn_monitor(fun() -> exit(x) end),
-    ?is({'DOWN', R, process, P, x}, receive C -> C after 1000 -> none end),
+    ?is({'DOWN', R, process, P, x}, receive C -> C after 60000 -> none end),
     %% A hundred thousand, so that tables grow.
     N = 100000,
     Main = spawn(fun() -> counter(N, Self) end),
@@ -38,7 +44,7 @@ spawns() ->
     %% An undefined function is undef in the new process.
     {P2, R2} = spawn_monitor(no_such_module, f, [1]),
     ?matches({undef, [{no_such_module, f, [1], []} | _]},
-             receive {'DOWN', R2, process, P2, X} -> X after 1000 -> none end).
+             receive {'DOWN', R2, process, P2, X} -> X after 60000 -> none end).
 
 counter(0, To) -> To ! {sum, 100000};
 counter(N, To) -> receive 1 -> counter(N - 1, To) end.
@@ -63,7 +69,7 @@ opt(Options, Item) ->
     Self = self(),
     P = spawn_opt(fun() -> Self ! {info, process_info(self(), Item)} end, Options),
     _ = P,
-    receive {info, {Item, V}} -> V after 1000 -> none end.
+    receive {info, {Item, V}} -> V after 60000 -> none end.
 
 options() ->
     ?is(low, opt([{priority, low}], priority)),
@@ -81,21 +87,21 @@ options() ->
             max_heap_size)),
     process_flag(trap_exit, true),
     P = spawn_opt(fun() -> exit(linked) end, [link]),
-    ?is({'EXIT', P, linked}, receive A -> A after 1000 -> none end),
+    ?is({'EXIT', P, linked}, receive A -> A after 60000 -> none end),
     process_flag(trap_exit, false),
     {Q, R} = spawn_opt(fun() -> exit(m) end, [monitor]),
-    ?is({'DOWN', R, process, Q, m}, receive B -> B after 1000 -> none end).
+    ?is({'DOWN', R, process, Q, m}, receive B -> B after 60000 -> none end).
 
 requests() ->
     R1 = spawn_request(fun() -> ok end),
-    ?matches({spawn_reply, R1, ok, P} when is_pid(P), receive A -> A after 1000 -> none end),
+    ?matches({spawn_reply, R1, ok, P} when is_pid(P), receive A -> A after 60000 -> none end),
     R2 = spawn_request(fun() -> ok end, [{reply_tag, {t, 1}}, monitor]),
-    ?matches({{t, 1}, R2, ok, _}, receive B -> B after 1000 -> none end),
-    ?matches({'DOWN', R2, process, _, normal}, receive C -> C after 1000 -> none end),
+    ?matches({{t, 1}, R2, ok, _}, receive B -> B after 60000 -> none end),
+    ?matches({'DOWN', R2, process, _, normal}, receive C -> C after 60000 -> none end),
     R3 = spawn_request(fun() -> ok end, [{reply, no}]),
     ?is(true, is_reference(R3)),
     R4 = spawn_request(fun() -> ok end, [foo]),
-    ?is({spawn_reply, R4, error, badopt}, receive D -> D after 1000 -> none end),
+    ?is({spawn_reply, R4, error, badopt}, receive D -> D after 60000 -> none end),
     R5 = spawn_request(fun() -> ok end, [foo, {reply, success_only}]),
     ?is(true, is_reference(R5)),
     ?is(none, receive E -> E after 20 -> none end),
@@ -239,7 +245,7 @@ other_info() ->
     P = spawn(fun() -> put(k, v), Self ! ready, forever() end),
     receive ready -> ok end,
     P ! {m, "essage"},
-    erlang:yield(),
+    until_waiting(P),
     ?is({current_function, {?MODULE, forever, 0}}, process_info(P, current_function)),
     ?matches({current_stacktrace, [{?MODULE, forever, 0, _} | _]},
              process_info(P, current_stacktrace)),
@@ -278,22 +284,22 @@ suspend() ->
     ?is(true, erlang:resume_process(P)),
     ?is(none, receive B -> B after 30 -> none end),
     ?is(true, erlang:resume_process(P)),
-    ?is({got, 1}, receive C -> C after 1000 -> none end),
+    ?is({got, 1}, receive C -> C after 60000 -> none end),
     ?raises({error, badarg}, erlang:resume_process(P)),
     ?raises({error, badarg}, erlang:suspend_process(self())),
     ?raises({error, badarg}, erlang:suspend_process(P, [foo])),
     ?is(true, erlang:suspend_process(P, [{asynchronous, tag}])),
-    ?is({tag, suspended}, receive D -> D after 1000 -> none end),
+    ?is({tag, suspended}, receive D -> D after 60000 -> none end),
     %% The suspender's end resumes; a suspended process can be killed.
     ?is(true, erlang:resume_process(P)),
     {_, R} = spawn_monitor(fun() -> erlang:suspend_process(P) end),
     receive {'DOWN', R, _, _, _} -> ok end,
     P ! 2,
-    ?is({got, 2}, receive E -> E after 1000 -> none end),
+    ?is({got, 2}, receive E -> E after 60000 -> none end),
     erlang:suspend_process(P),
     R2 = monitor(process, P),
     exit(P, die),
-    ?is(die, receive {'DOWN', R2, _, _, W} -> W after 1000 -> none end),
+    ?is(die, receive {'DOWN', R2, _, _, W} -> W after 60000 -> none end),
     ?is({suspending, []}, process_info(self(), suspending)).
 
 collect() ->
@@ -303,7 +309,7 @@ collect() ->
     ?is(true, erlang:garbage_collect(P)),
     ?is({messages, [{keep, lists:seq(1, 1000)}]}, process_info(P, messages)),
     ?is(async, erlang:garbage_collect(P, [{async, id}])),
-    ?is({garbage_collect, id, true}, receive A -> A after 1000 -> none end),
+    ?is({garbage_collect, id, true}, receive A -> A after 60000 -> none end),
     ?is(true, erlang:garbage_collect(P, [{type, minor}])),
     exit(P, kill),
     R = monitor(process, P),
@@ -318,18 +324,18 @@ hibernates() ->
                       erlang:hibernate(erlang, apply,
                                        [fun() -> receive X -> Self ! {X, get(big)} end end, []])
               end),
-    receive after 20 -> ok end,
+    until_waiting(P),
     ?is({current_function, {erlang, hibernate, 3}}, process_info(P, current_function)),
     ?is({status, waiting}, process_info(P, status)),
     P ! {hello, "you"},
-    ?is({{hello, "you"}, lists:seq(1, 100)}, receive A -> A after 1000 -> none end),
+    ?is({{hello, "you"}, lists:seq(1, 100)}, receive A -> A after 60000 -> none end),
     Q = spawn(fun() ->
                       receive go -> ok end,
                       erlang:hibernate(?MODULE, say, [Self, now])
               end),
     Q ! go,
     Q ! wake,
-    ?is({said, now}, receive B -> B after 1000 -> none end),
+    ?is({said, now}, receive B -> B after 60000 -> none end),
     ?raises({error, badarg}, erlang:hibernate(a, b, c)),
     ?raises({error, badarg}, erlang:hibernate(1, b, [])).
 

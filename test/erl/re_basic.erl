@@ -118,23 +118,26 @@ limits() ->
         re:run(S, "(a+)*$b", [{match_limit_recursion, 10}, report_errors, no_start_optimize])),
     ?is({error, {compile, {"missing )", 2}}}, re:run("a", "(a", [report_errors])).
 
-%% Many slices long. Others run in between.
+%% Many slices long. Others of the same scheduler run in between.
 long() ->
     S = binary:copy(<<"a">>, 22),
     Self = self(),
-    Pid = spawn(fun() -> ticker(Self, 0) end),
-    ?is(nomatch, re:run(<<S/binary, $c>>, "^(a+)+b", [no_start_optimize])),
-    Pid ! {stop, self()},
+    spawn_opt(fun() ->
+            Pid = spawn_opt(fun() -> ticker(0) end, [{scheduler, 1}]),
+            Self ! {found, re:run(<<S/binary, $c>>, "^(a+)+b", [no_start_optimize])},
+            Pid ! {stop, Self}
+        end, [link, {scheduler, 1}]),
+    ?is(nomatch, receive {found, Found} -> Found end),
     ?is(true, receive {ticks, N} -> N > 2 end),
     Long = binary:copy(<<"abcdefghij">>, 50000),
     ?is({match, [{500000, 3}]}, re:run(<<Long/binary, "xyz">>, "x.z")),
     ?is({match, [<<"a">>]}, re:run(<<Long/binary, "yyya">>, "(?<=y{3})a", [{capture, all, binary}])),
     ?is(50000, length(element(2, re:run(Long, "j", [global])))).
 
-ticker(Self, N) ->
+ticker(N) ->
     receive
         {stop, To} -> To ! {ticks, N}
-    after 0 -> ticker(Self, N + 1)
+    after 0 -> ticker(N + 1)
     end.
 
 errors() ->

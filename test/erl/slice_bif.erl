@@ -429,6 +429,6 @@ gone_on(P, As, N) ->
     receive
         {trace, P, out, {erts_internal, As, 1}} ->
             receive {trace, P, in, {erts_internal, As, 1}} -> gone_on(P, As, N + 1)
-            after 1000 -> none end
+            after 60000 -> none end
     after 0 -> N
     end.

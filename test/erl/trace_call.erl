@@ -109,6 +109,8 @@ meta() ->
     set({?MODULE, inner, 1}, [{'_', [], [{return_trace}]}], [{meta, Me}]),
     {P, R} = spawn_monitor(fun() -> ?MODULE:exported(1) end),
     receive {'DOWN', R, _, _, _} -> ok end,
+    D = erlang:trace_delivered(P),
+    receive {trace_delivered, P, D} -> ok end,
     ?matches({trace_ts, P, call, {?MODULE, inner, [1]}, {_, _, _}}, receive M1 -> M1 after 0 -> no end),
     ?matches({trace_ts, P, return_from, {?MODULE, inner, 1}, {inner, 1}, {_, _, _}},
              receive M2 -> M2 after 0 -> no end),
@@ -134,9 +136,12 @@ times() ->
     set({?MODULE, sum, 2}, true, [call_time]),
     {P, R} = spawn_monitor(fun() -> receive go -> ok end, ?MODULE:sum(100, 0), exit(ok) end),
     erlang:trace(P, true, [call]),
+    T0 = erlang:monotonic_time(microsecond),
     P ! go,
     receive {'DOWN', R, _, _, ok} -> ok end,
-    ?matches({call_time, [{P, 101, 0, _}]}, erlang:trace_info({?MODULE, sum, 2}, call_time)),
+    T1 = erlang:monotonic_time(microsecond),
+    ?matches({call_time, [{P, 101, S, Us}]} when S * 1000000 + Us =< T1 - T0 + 1,
+             erlang:trace_info({?MODULE, sum, 2}, call_time)),
     set({?MODULE, sum, 2}, false, [call_time]).
 
 specs() ->
@@ -285,9 +290,17 @@ safe(erlang, F, _) -> not lists:member(F, [halt, '!', send, display, hibernate, 
 safe(erts_internal, _, _) -> false;
 safe(M, F, _) -> not lists:member(M, [escript, c, shell, shell_default, slave, peer, erl_tar, timer, proc_lib, io, test]) andalso F =/= module_info.
 
-hit({M, F, A}) ->
+hit({M, F, A} = MFA) ->
     {P, R} = spawn_monitor(fun() -> group_leader(self(), self()), catch apply(M, F, lists:duplicate(A, make_ref())) end),
-    receive {'DOWN', R, _, _, _} -> ok after 200 -> exit(P, kill), receive {'DOWN', R, _, _, _} -> ok end end.
+    hit(MFA, P, R).
+
+%% Called, it may go on for ever.
+hit(MFA, P, R) ->
+    receive {'DOWN', R, _, _, _} -> ok
+    after 200 ->
+        erlang:trace_info(MFA, call_count) =:= {call_count, 0} orelse exit(P, kill),
+        hit(MFA, P, R)
+    end.
 
 %% On ling: what the code's bytes add up to.
 sums(Mods) ->
