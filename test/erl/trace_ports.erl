@@ -83,7 +83,7 @@ in_memory() ->
                   Me ! done,
                   receive never -> ok end
               end),
-    receive after 10 -> ok end,
+    waiting(C),
     1 = erlang:trace(C, true, [running_procs]),
     C ! go,
     receive done -> ok end,
@@ -193,6 +193,12 @@ of_library() ->
     profiled(),
     ok = erl_ddll:unload(driver_api),
     ok = erl_ddll:unload(driver_api_v).
+
+waiting(P) ->
+    case process_info(P, status) of
+        {status, waiting} -> ok;
+        _ -> receive after 5 -> waiting(P) end
+    end.
 
 ended(P) ->
     case erlang:port_info(P) of
