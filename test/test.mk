@@ -33,6 +33,15 @@ check-stock: $(T_BEAM)
 $(T_OUT)/nif_api.so: test/erl/nif_api.c
 	@mkdir -p $(T_OUT)
 	@echo '  $@'; $(CC) -shared -fPIC -O1 -g -DHAVE_SYS_UIO_H $(NIF_INC) -o $@ $<
+# Those of test/erl/nif_life.erl: versions, and some that are refused.
+T_LIVES := $(patsubst %,$(T_OUT)/nif_life_%.so,1 2 old twice flags)
+T_LIFE_2     := -DVERSION=2
+T_LIFE_old   := -DOLD_API
+T_LIFE_twice := -DTWICE
+T_LIFE_flags := -DFLAGS
+$(T_LIVES): $(T_OUT)/nif_life_%.so: test/erl/nif_life.c
+	@mkdir -p $(T_OUT)
+	@echo '  $@'; $(CC) -shared -fPIC -O1 -g -DHAVE_SYS_UIO_H $(NIF_INC) $(T_LIFE_$*) -o $@ $<
 # The driver of test/erl/driver_*.erl; once more for each way to be wrong.
 T_DRIVERS := $(patsubst %,$(T_OUT)/driver_api%.so,_v _ack _lock _name _version _fails) \
     $(T_OUT)/driver_api.so
@@ -47,7 +56,7 @@ $(T_DRIVERS): test/erl/driver_api.c
 	@echo '  $@'; $(CC) -shared -fPIC -O1 -g -Wno-deprecated-declarations \
 	    -DHAVE_SYS_UIO_H $(NIF_INC) \
 	    $(T_DRV$(patsubst driver_api%.so,%,$(@F))) -o $@ $<
-check-stock check-ling: $(T_OUT)/nif_api.so $(T_DRIVERS)
+check-stock check-ling: $(T_OUT)/nif_api.so $(T_LIVES) $(T_DRIVERS)
 check-ling: $(LING) $(T_BEAM)
 	$(LING) -noshell -pa $(T_OUT) -eval 'test:run($(T_LIST))'
 	$(LING) +JIT false -noshell -pa $(T_OUT) -eval 'test:run($(T_LIST))'

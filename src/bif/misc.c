@@ -464,8 +464,14 @@ BIF(erts_debug, set_internal_state, 2)
     case am_gc_state:
         return term_is_bool(arg[1]) ? gc_state(p, arg[1] == am_true) : bif_badarg(p);
     case am_wait:
+        if (arg[1] == am_aux_work) {
+            /* Resources of NIFs end between slices. */
+            sched_look();
+            arg[1] = am_deallocations;
+            return bif_yield(p);
+        }
         if (arg[1] != am_deallocations && arg[1] != am_timer_cancellations &&
-            arg[1] != am_aux_work && arg[1] != am_thread_progress)
+            arg[1] != am_thread_progress)
             return bif_badarg(p);
         return am_ok;
     case am_force_gc:

@@ -439,7 +439,7 @@ static term item(struct proc *p, struct proc *q, size_t queued, term name)
     case am_links: return links_list(p, q->id);
     case am_monitors: return monitors(p, q);
     case am_monitored_by:
-        return proc_watch_ports(p, q, links_monitored_by(p, q->id));
+        return proc_watch_by(p, q, links_monitored_by(p, q->id));
     case am_suspending: return suspending(p, q);
     case am_dictionary: return in_slices(p, q, queued, dictionary);
     case am_trap_exit: return bool_make(q->flags & PF_TRAP_EXIT);

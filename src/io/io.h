@@ -44,6 +44,8 @@ void nif_deliver(void);
  * asking; before the next one if it is the scheduler that asks.
  */
 void nif_call_later(void (*f)(void *arg), void *arg);
+/* The code that a library (struct code's nif_library) was loaded for is gone. */
+void nif_unload(void *library);
 /* A function of a module's library, NULL if there is none; a loan. */
 struct nif_func;
 const struct nif_func *nif_function(term module, const char *name, unsigned arity);
@@ -61,9 +63,10 @@ struct proc_watch {
     struct proc_watch *next, **prev;    /* prev NULL: not watching */
     void (*fire)(struct proc_watch *w, struct proc *p);
     term by;                            /* a port that monitors p so, or 0 */
+    struct resource *resource;          /* a NIF's that monitors p so, or NULL; no reference */
 };
-/* The ports that watch p, before `list`. heap_alloc of `of`. */
-term proc_watch_ports(struct proc *of, const struct proc *p, term list);
+/* The ports and resources that watch p, before `list`. heap_alloc of `of`. */
+term proc_watch_by(struct proc *of, const struct proc *p, term list);
 void proc_watch(struct proc *p, struct proc_watch *w);
 void proc_unwatch(struct proc_watch *w);    /* harmless when not watching */
 

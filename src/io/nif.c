@@ -1,30 +1,17 @@
 /*
- * nif.c - NIF libraries: loading, calling, environments, sending.
+ * nif.c - NIFs: calling them, environments, sending.
  */
-#include <dlfcn.h>
 #include <pthread.h>
-#include <stdio.h>
-#include <stdlib.h>
 
 #include "io/nif.h"
 
 #include "bif/bif.h"
-#include "bif/info.h"
+#include "io/port.h"
 #include "op/code.h"
-#include "op/codemem.h"
 #include "os/os.h"
 #include "vm/msg.h"
 #include "vm/ops.h"
 #include "vm/sched.h"
-
-/* Libraries that are linked in. Each of OTP's sources defines its init. */
-ErlNifEntry *zlib_nif_init(void);
-static const struct {
-    const char *module;
-    ErlNifEntry *(*init)(void);
-} linked[] = {
-    {"zlib", zlib_nif_init},
-};
 
 /* A message from another thread, in its own fragment; or a call. */
 struct nif_mail {
@@ -160,52 +147,81 @@ ERL_NIF_TERM enif_make_copy(ErlNifEnv *env, ERL_NIF_TERM t)
 /*
  * Calls.
  */
+typedef ERL_NIF_TERM nif_fn(ErlNifEnv *, int, const ERL_NIF_TERM[]);
+
+/* A call, and those that enif_schedule_nif makes of it. */
+struct nif_call {
+    struct nif_library *lib;
+    nif_fn *f;
+    int flags;                  /* ERL_NIF_DIRTY_... */
+    const struct export *export;        /* what the program called */
+};
 struct pending {
     struct resource res;
-    struct nif_library *lib;
-    ERL_NIF_TERM (*f)(ErlNifEnv *, int, const ERL_NIF_TERM[]);
+    struct nif_call call;
 };
 static const char pending_type;
 
+static void let_go(void *library)
+{
+    nif_library_put(library);
+}
+
 static void pending_free(struct resource *r)
 {
+    nif_call_later(let_go, ((struct pending *)r)->call.lib);
     vm_free(r);
 }
 
-/* Go on with a scheduled NIF in the next slice. */
-static term put_off(struct proc *p, ErlNifEnv *env)
+/* Go on with a scheduled NIF in the next slice. first: arguments, a tuple. */
+static term put_off(struct proc *p, ErlNifEnv *env, const struct nif_call *of, term first)
 {
     struct pending *c = vm_alloc(ALLOC_SYSTEM, sizeof *c);
-    size_t n = (size_t)env->next_argc;
-    term args[2], *hp;
+    term args[3];
 
     c->res = (struct resource){.refc = 1, .free = pending_free, .type = &pending_type};
-    c->lib = env->lib;
-    c->f = env->next;
+    c->call = *of;
+    c->call.f = env->next;
+    c->call.flags = env->next_flags;
+    nif_library_get(c->call.lib);
     args[0] = io_magic(p, &c->res);
-    hp = heap_alloc(p, n + 1);
-    hp[0] = TUPLE_HEADER(n);
-    for (size_t i = 0; i < n; i++)
-        hp[i + 1] = env->next_argv[i];
-    args[1] = boxed_make(hp);
-    return bif_trap(p, EXP("erts_internal", "nif_continue", 2), args, 2);
+    args[1] = enif_make_tuple_from_array(env, env->next_argv, (unsigned)env->next_argc);
+    args[2] = first;
+    return bif_trap(p, EXP("erts_internal", "nif_continue", 3), args, 3);
 }
 
-static term call(struct proc *p, struct nif_library *lib,
-                 ERL_NIF_TERM (*f)(ErlNifEnv *, int, const ERL_NIF_TERM[]),
-                 int argc, const term *argv)
+/* The trace of an error begins with what the program called, not with how it went on. */
+static void blame(struct proc *p, const struct export *e, term first)
+{
+    size_t n = tuple_arity(first);
+    term *hp = heap_alloc(p, n * CONS_WORDS + 4), list = TERM_NIL;
+
+    for (; n > 0; n--)
+        list = put_cons(&hp, *tuple_at(first, n), list);
+    p->exc.mfa = put_tuple3(&hp, e->m, e->f, list);
+    p->exc.no_info = true;
+}
+
+/* first: THE_NON_VALUE if this is the first call, of argv. */
+static term call(struct proc *p, const struct nif_call *c, int argc, const term *argv,
+                 term first)
 {
     ErlNifEnv env;
     term result;
 
-    nif_env_init(&env, p, lib);
-    result = f(&env, argc, argv);
-    if (env.failed)
-        result = bif_error(p, env.reason);
-    else if (env.next)
-        result = put_off(p, &env);
-    else if (result == THE_NON_VALUE)
-        result = bif_badarg(p);
+    nif_env_init(&env, p, c->lib);
+    vm.nifs->dirty = c->flags;
+    result = c->f(&env, argc, argv);
+    vm.nifs->dirty = 0;
+    if (!env.failed && env.next) {
+        if (first == THE_NON_VALUE)
+            first = enif_make_tuple_from_array(&env, argv, (unsigned)argc);
+        result = put_off(p, &env, c, first);
+    } else if (env.failed || result == THE_NON_VALUE) {
+        result = bif_error(p, env.failed ? env.reason : am_badarg);
+        if (first != THE_NON_VALUE)
+            blame(p, c->export, first);
+    }
     nif_env_end(&env);
     return result;
 }
@@ -232,50 +248,56 @@ term nif_call_detached(const struct nif_func *f, const term *argv)
     return !env.failed && term_is_imm(result) ? result : THE_NON_VALUE;
 }
 
-BIF(erts_internal, nif_continue, 2)
+BIF(erts_internal, nif_continue, 3)
 {
     struct pending *c = (struct pending *)magic_resource(arg[0], &pending_type);
 
-    if (!c || !term_is_tuple(arg[1]))
+    if (!c || !term_is_tuple(arg[1]) || !term_is_tuple(arg[2]))
         return bif_badarg(p);
-    return call(p, c->lib, c->f, (int)tuple_arity(arg[1]), tuple_at(arg[1], 1));
+    return call(p, &c->call, (int)tuple_arity(arg[1]), tuple_at(arg[1], 1), arg[2]);
 }
 
-/* What stands in the place of a function. */
-static term entered(struct proc *p, term *arg)
+term nif_entered(struct proc *p, term *arg)
 {
     const struct nif_entry *n = vm.sched->nif;
     const struct nif_func *f = n->data;
+    struct nif_call c = {f->lib, f->f.fptr, (int)f->f.flags, n->export};
 
-    return call(p, f->lib, f->f.fptr, (int)f->f.arity, arg);
+    return call(p, &c, (int)f->f.arity, arg, THE_NON_VALUE);
 }
 
-ERL_NIF_TERM enif_schedule_nif(ErlNifEnv *env, const char *name, int flags,
-                               ERL_NIF_TERM (*f)(ErlNifEnv *, int, const ERL_NIF_TERM[]),
+ERL_NIF_TERM enif_schedule_nif(ErlNifEnv *env, const char *name, int flags, nif_fn *f,
                                int argc, const ERL_NIF_TERM argv[])
 {
     size_t n = (size_t)argc;
 
-    if (argc < 0 || argc > 255 || !env->p)
+    if (argc < 0 || argc > 255 || !env->p || strlen(name) > ATOM_MAX_CHARS ||
+        (flags != 0 && flags != ERL_NIF_DIRTY_JOB_CPU_BOUND &&
+         flags != ERL_NIF_DIRTY_JOB_IO_BOUND))
         return enif_make_badarg(env);
+    vm_free(env->next_argv);
     env->next = f;
     env->next_argc = argc;
+    env->next_flags = flags;
     env->next_argv = vm_alloc(ALLOC_SYSTEM, (n + 1) * sizeof(term));
     memcpy(env->next_argv, argv, n * sizeof(term));
     return TERM_NIL;
 }
 
+/* Of a slice that is used up no more is taken: what the NIF did has been done. */
 int enif_consume_timeslice(ErlNifEnv *env, int percent)
 {
-    size_t reds;
+    struct proc *p = env->p;
+    int32_t reds;
 
     if (percent < 1)
         percent = 1;
     if (percent > 100)
         percent = 100;
-    reds = (size_t)(SLICE_REDS / 100 * percent);
-    bif_spend(env->p, reds, 1);
-    return env->p->reds_left <= 0;
+    reds = SLICE_REDS / 100 * percent;
+    if (p->reds_left > 0)
+        p->reds_left = p->reds_left > reds ? p->reds_left - reds : 0;
+    return p->reds_left <= 0;
 }
 
 ERL_NIF_TERM enif_make_badarg(ErlNifEnv *env)
@@ -300,248 +322,6 @@ int enif_has_pending_exception(ErlNifEnv *env, ERL_NIF_TERM *reason)
 int enif_is_exception(ErlNifEnv *env, ERL_NIF_TERM t)
 {
     return t == THE_NON_VALUE;
-}
-
-/*
- * Loading.
- */
-static term load_error(struct proc *p, term tag, const char *fmt, ...)
-    __attribute__((format(printf, 3, 4)));
-static term load_error(struct proc *p, term tag, const char *fmt, ...)
-{
-    char text[1024];
-    va_list ap;
-    term t, *hp;
-
-    va_start(ap, fmt);
-    vsnprintf(text, sizeof text, fmt, ap);
-    va_end(ap);
-    t = filename_chars(p, text, strlen(text));
-    hp = heap_alloc(p, 6);
-    t = put_tuple2(&hp, tag, t);
-    return put_tuple2(&hp, am_error, t);
-}
-
-/* The code that a library is for: it may still be in its on_load. */
-static struct code *code_of(term module, struct code **previous)
-{
-    struct module *m = module_find(module);
-
-    *previous = NULL;
-    if (!m)
-        return NULL;
-    if (m->on_load_pending) {
-        *previous = m->curr ? m->curr : m->old;
-        return m->on_load_pending;
-    }
-    *previous = m->old;
-    return m->curr;
-}
-
-static struct func *func_of(struct code *c, const ErlNifFunc *f)
-{
-    term name = atom_find((const uint8_t *)f->name, strlen(f->name));
-
-    for (uint32_t i = 0; i < c->nfuncs; i++)
-        if (c->funcs[i].f == name && c->funcs[i].arity == f->arity)
-            return &c->funcs[i];
-    return NULL;
-}
-
-/* Copies what a library of an older minor version has of an entry. */
-static void entry_copy(ErlNifEntry *to, const ErlNifEntry *from)
-{
-    size_t n = from->minor >= 14   ? sizeof *to
-               : from->minor >= 12 ? offsetof(ErlNifEntry, min_erts)
-               : from->minor >= 7  ? offsetof(ErlNifEntry, sizeof_ErlNifResourceTypeInit)
-               : from->minor >= 1  ? offsetof(ErlNifEntry, options)
-                                   : offsetof(ErlNifEntry, vm_variant);
-
-    memset(to, 0, sizeof *to);
-    memcpy(to, from, n);
-}
-
-static term check_entry(struct proc *p, const ErlNifEntry *e, const char *module)
-{
-    if (!e)
-        return load_error(p, am_bad_lib, "Library init-call unsuccessful");
-    if (e->major > ERL_NIF_MAJOR_VERSION || (e->major == ERL_NIF_MAJOR_VERSION &&
-                                             e->minor > ERL_NIF_MINOR_VERSION))
-        return load_error(p, am_bad_lib,
-                          "That '%s' NIF library needs %s or newer. Either try to"
-                          " recompile the NIF lib or use a newer erts runtime.",
-                          module, e->min_erts);
-    if (e->major < ERL_NIF_MIN_REQUIRED_MAJOR_VERSION_ON_LOAD ||
-        (e->major == 2 && e->minor == 5))
-        return load_error(p, am_bad_lib,
-                          "That old NIF library (%d.%d) is not compatible with this "
-                          "erts runtime (%d.%d). Try recompile the NIF lib.",
-                          e->major, e->minor, ERL_NIF_MAJOR_VERSION,
-                          ERL_NIF_MINOR_VERSION);
-    if (e->minor >= 1 && strcmp(e->vm_variant, ERL_NIF_VM_VARIANT) != 0)
-        return load_error(p, am_bad_lib,
-                          "Library (%s) not compiled for this vm variant (%s).",
-                          e->vm_variant, ERL_NIF_VM_VARIANT);
-    return am_ok;
-}
-
-/* load or upgrade, then let the functions' entries lead to the library. */
-static term install(struct proc *p, struct code *c, struct code *previous,
-                    void *handle, const ErlNifEntry *from, term info)
-{
-    struct nif_library *lib, *old = previous ? previous->nif_library : NULL;
-    ErlNifEnv env;
-    int veto = 0;
-
-    for (int i = 0; i < from->num_of_funcs; i++) {
-        const ErlNifFunc *f = &from->funcs[i];
-
-        if (!func_of(c, f))
-            return load_error(p, am_bad_lib, "Function not found %s:%s/%u",
-                              from->name, f->name, f->arity);
-    }
-    lib = vm_zalloc(ALLOC_CODE, sizeof *lib);
-    entry_copy(&lib->entry, from);
-    lib->handle = handle;
-    lib->module = c->module;
-
-    nif_env_init(&env, p, lib);
-    if (old && !lib->entry.upgrade) {
-        vm_free(lib);
-        return load_error(p, am_upgrade, "Upgrade not supported by this NIF library.");
-    }
-    if (code_native && !c->nif_slots && !codemem_writable(c->base)) {
-        vm_free(lib);
-        return load_error(p, am_load_failed, "The code of this module was finished when the "
-                          "image was built.");
-    }
-    vm.nifs->loading = true;
-    if (old)
-        veto = lib->entry.upgrade(&env, &lib->priv, &old->priv, info);
-    else if (lib->entry.load)
-        veto = lib->entry.load(&env, &lib->priv, info);
-    nif_env_end(&env);
-    vm.nifs->loading = false;
-    nif_types_commit(veto == 0);
-    if (veto) {
-        vm_free(lib);
-        return load_error(p, old ? am_upgrade : am_load,
-                          "Library %s-call unsuccessful (%d).",
-                          old ? "upgrade" : "load", veto);
-    }
-    lib->funcs = vm_zalloc(ALLOC_CODE,
-                           (size_t)(from->num_of_funcs + 1) * sizeof *lib->funcs);
-    for (int i = 0; i < from->num_of_funcs; i++) {
-        struct nif_func *f = &lib->funcs[i];
-
-        f->f = from->funcs[i];
-        f->lib = lib;
-        code_patch_nif(c, func_of(c, &f->f), entered);
-        c->nifs->data = f;
-    }
-    c->nif_library = lib;
-    return am_ok;
-}
-
-/* Has the module functions in our own table? They are there since its load. */
-static bool has_rows(const char *module)
-{
-    for (size_t i = 0; i < bif_count; i++)
-        if (bif_table[i].kind == BIF_NIF && strcmp(bif_table[i].m, module) == 0)
-            return true;
-    return false;
-}
-
-static term load_file(struct proc *p, const char *path, term info)
-{
-    char *file = vm_alloc(ALLOC_SYSTEM, strlen(path) + 4);
-    const ErlNifEntry *(*init)(void);
-    const ErlNifEntry *e;
-    struct code *c, *previous;
-    void *handle;
-    term result;
-
-    strcpy(file, path);
-    strcat(file, ".so");
-    handle = dlopen(file, RTLD_NOW);
-    vm_free(file);
-    if (!handle) {
-        const char *why = dlerror();
-
-        if (strstr(why, path))
-            return load_error(p, am_load_failed, "Failed to load NIF library: '%s'", why);
-        return load_error(p, am_load_failed, "Failed to load NIF library %s: '%s'",
-                          path, why);
-    }
-    init = (const ErlNifEntry *(*)(void))(uintptr_t)dlsym(handle, "nif_init");
-    if (!init) {
-        result = load_error(p, am_bad_lib,
-                            "Failed to find library init function: '%s'", dlerror());
-        goto out;
-    }
-    e = init();
-    result = check_entry(p, e, e ? e->name : "");
-    if (result != am_ok)
-        goto out;
-    c = code_of(atom_from_cstr(e->name), &previous);
-    if (!c) {
-        result = load_error(p, am_bad_lib,
-                            "Library module name '%s' does not match calling module",
-                            e->name);
-        goto out;
-    }
-    if (c->nif_library) {
-        result = load_error(p, am_reload, "NIF library already loaded (reload "
-                                          "disallowed since OTP 20).");
-        goto out;
-    }
-    result = install(p, c, previous, handle, e, info);
-    if (result == am_ok) {
-        info_taint(c->module);
-        return am_ok;
-    }
-out:
-    dlclose(handle);
-    return result;
-}
-
-BIF(erlang, load_nif, 2)
-{
-    struct binbytes b;
-    char *path = NULL;
-    const char *base;
-    struct code *c, *previous;
-    term result;
-    size_t n;
-
-    if (binary_bytes(arg[0], &b)) {
-        if (!memchr(b.data, 0, b.size)) {
-            path = vm_alloc(ALLOC_SYSTEM, b.size + 1);
-            memcpy(path, b.data, b.size);
-            path[b.size] = 0;
-        }
-        binary_bytes_end(&b);
-    } else if (term_is_list(arg[0])) {
-        path = filename_bytes(arg[0], &n);
-    }
-    if (!path)
-        return bif_badarg(p);
-    base = strrchr(path, '/') ? strrchr(path, '/') + 1 : path;
-    for (size_t i = 0; i < sizeof linked / sizeof *linked; i++) {
-        if (strcmp(base, linked[i].module) != 0)
-            continue;
-        c = code_of(atom_from_cstr(linked[i].module), &previous);
-        result = c ? c->nif_library
-                         ? load_error(p, am_reload, "NIF library already loaded "
-                                                    "(reload disallowed since OTP 20).")
-                         : install(p, c, previous, NULL, linked[i].init(), arg[1])
-                   : load_error(p, am_bad_lib, "Module '%s' is not loaded", base);
-        vm_free(path);
-        return result;
-    }
-    result = has_rows(base) ? am_ok : load_file(p, path, arg[1]);
-    vm_free(path);
-    return result;
 }
 
 /*
@@ -581,40 +361,49 @@ void nif_deliver(void)
         struct proc *p = m->call ? NULL : proc_find(m->to);
 
         next = m->next;
-        if (m->call)
+        if (m->call) {
             m->call(m->arg);
-        else if (p)
+        } else if (p) {
             msg_send_mbuf(p, m->frag, m->message);
-        else
+        } else {
+            port_output(m->to, am_undefined, m->message);
             mbuf_free(m->frag);
+        }
         vm_free(m);
     }
 }
 
+/* In a fragment of its own. */
+static struct mbuf *letter(term *msg)
+{
+    struct mbuf *m = mbuf_new(term_size(*msg) + 1);
+    struct dest d = {m->words, &m->off};
+
+    *msg = term_copy(&d, *msg);
+    m->used = (size_t)(d.htop - m->words);
+    return m;
+}
+
+void nif_mail_term(term to, term t)
+{
+    struct mbuf *m = letter(&t);
+
+    mail_put((struct nif_mail){.to = to, .message = t, .frag = m});
+}
+
 int enif_send(ErlNifEnv *env, const ErlNifPid *to, ErlNifEnv *msg_env, ERL_NIF_TERM msg)
 {
-    struct proc *p;
-    struct mbuf *m;
-    struct dest d;
+    if (nif_on_scheduler()) {
+        struct proc *p = proc_find(to->pid);
+        struct mbuf *m;
 
-    if (!nif_on_scheduler()) {
-        m = mbuf_new(term_size(msg) + 1);
-        d = (struct dest){m->words, &m->off};
-        msg = term_copy(&d, msg);
-        m->used = (size_t)(d.htop - m->words);
-        mail_put((struct nif_mail){.to = to->pid, .message = msg, .frag = m});
-        if (msg_env)
-            env_clear(msg_env);
-        return 1;
+        if (!p)
+            return 0;
+        m = letter(&msg);
+        msg_send_mbuf(p, m, msg);
+    } else {
+        nif_mail_term(to->pid, msg);
     }
-    p = proc_find(to->pid);
-    if (!p)
-        return 0;
-    m = mbuf_new(term_size(msg) + 1);
-    d = (struct dest){m->words, &m->off};
-    msg = term_copy(&d, msg);
-    m->used = (size_t)(d.htop - m->words);
-    msg_send_mbuf(p, m, msg);
     if (msg_env)
         env_clear(msg_env);
     return 1;

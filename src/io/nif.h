@@ -34,11 +34,18 @@ struct nif_library {
     void *priv;
     term module;
     struct nif_func *funcs;
+    uint32_t refs;              /* nif_load.c says whose */
 };
 struct nif_func {
     ErlNifFunc f;
     struct nif_library *lib;
 };
+
+void nif_library_get(struct nif_library *lib);
+/* The last one: unload. Not while a function of the library may be running. */
+void nif_library_put(struct nif_library *lib);
+/* The bif_fn of a library's functions: their nif_entry's data is the nif_func. */
+term nif_entered(struct proc *p, term *arg);
 
 struct enif_environment_t {
     struct proc *p;             /* whose heap; NULL: frags */
@@ -49,7 +56,7 @@ struct enif_environment_t {
     term reason;
     /* enif_schedule_nif: what to call when the NIF returns. */
     ERL_NIF_TERM (*next)(ErlNifEnv *, int, const ERL_NIF_TERM[]);
-    int next_argc;
+    int next_argc, next_flags;
     term *next_argv;            /* vm_alloc'ed */
 };
 
@@ -65,8 +72,9 @@ void *nif_temp(ErlNifEnv *env, size_t bytes);
 struct enif_resource_type_t {
     struct enif_resource_type_t *next;
     term module, name;
-    struct nif_library *lib;
+    struct nif_library *lib;    /* held, and so to be called, while there are callbacks */
     ErlNifResourceTypeInit init;
+    uint32_t refs;              /* its resources; and the list of types */
 };
 struct nif_resource {
     struct resource res;
@@ -90,15 +98,20 @@ struct nif_opened {
     ErlNifResourceTypeInit init;
 };
 void nif_types_commit(bool ok);
+/* The code of their module is gone: they end with their last resources. */
+void nif_types_orphan(struct nif_library *lib);
 
 struct nif_state {
     struct enif_resource_type_t *types;
     struct nif_opened *opened;
     bool loading;
+    int dirty;                  /* flags of the NIF that runs: ERL_NIF_DIRTY_... */
     struct nif_select *selects;
     struct nif_mail *mail, **mail_last;     /* from other threads; locked */
 };
 
 bool nif_on_scheduler(void);                /* this thread */
+/* From a thread: a copy of t, a message to a process or data for a port. */
+void nif_mail_term(term to, term t);
 
 #endif

@@ -272,7 +272,11 @@ int enif_thread_join(ErlNifTid t, void **result)
 
 int enif_thread_type(void)
 {
-    return nif_on_scheduler() ? ERL_NIF_THR_NORMAL_SCHEDULER : ERL_NIF_THR_UNDEFINED;
+    if (!nif_on_scheduler())
+        return ERL_NIF_THR_UNDEFINED;
+    return vm.nifs->dirty == ERL_NIF_DIRTY_JOB_CPU_BOUND  ? ERL_NIF_THR_DIRTY_CPU_SCHEDULER
+           : vm.nifs->dirty == ERL_NIF_DIRTY_JOB_IO_BOUND ? ERL_NIF_THR_DIRTY_IO_SCHEDULER
+                                                          : ERL_NIF_THR_NORMAL_SCHEDULER;
 }
 
 void enif_system_info(ErlNifSysInfo *info, size_t size)

@@ -7,9 +7,11 @@
 #include "io/port.h"
 #include "os/os.h"
 #include "vm/atom.h"
+#include "vm/log.h"
 #include "vm/msg.h"
 #include "vm/node.h"
 #include "vm/ops.h"
+#include "vm/print.h"
 
 static const char resource_type;
 
@@ -31,8 +33,18 @@ struct nif_select {
         term pid;
         ErlNifEnv env;                  /* of message */
         term message;                   /* sent as it is */
-    } side[2];                          /* read, write */
-    unsigned wanted;                    /* OS_READ | OS_WRITE */
+    } side[3];                          /* as in sides[] */
+    unsigned wanted;                    /* OS_READ | OS_WRITE | OS_ERROR */
+};
+static const struct {
+    unsigned event;
+    enum ErlNifSelectFlags flag;
+    int cancelled;
+    term ready;
+} sides[3] = {
+    {OS_READ, ERL_NIF_SELECT_READ, ERL_NIF_SELECT_READ_CANCELLED, am_ready_input},
+    {OS_WRITE, ERL_NIF_SELECT_WRITE, ERL_NIF_SELECT_WRITE_CANCELLED, am_ready_output},
+    {OS_ERROR, ERL_NIF_SELECT_ERROR, ERL_NIF_SELECT_ERROR_CANCELLED, am_ready_error},
 };
 
 /*
@@ -58,14 +70,14 @@ ErlNifResourceType *enif_init_resource_type(ErlNifEnv *env, const char *name,
     struct nif_opened *o;
 
     if (tried)
-        *tried = op;
+        *tried = flags & op ? op : flags;
     if (!(flags & op) || !vm.nifs->loading)
         return NULL;
     if (!t) {
         t = vm_zalloc(ALLOC_CODE, sizeof *t);
         t->module = env->lib->module;
         t->name = n;
-        t->lib = env->lib;
+        t->refs = 1;
     }
     o = vm_zalloc(ALLOC_CODE, sizeof *o);
     o->type = t;
@@ -79,11 +91,23 @@ ErlNifResourceType *enif_init_resource_type(ErlNifEnv *env, const char *name,
         o->init.down = init->down;
     if (init->members > 3)
         o->init.dyncall = init->dyncall;
-    if (o->created)
-        t->init = o->init;
     o->next = vm.nifs->opened;
     vm.nifs->opened = o;
     return t;
+}
+
+static bool has_callbacks(const ErlNifResourceTypeInit *i)
+{
+    return i->dtor || i->stop || i->down || i->dyncall;
+}
+
+static void type_put(ErlNifResourceType *t)
+{
+    if (__atomic_sub_fetch(&t->refs, 1, __ATOMIC_ACQ_REL) > 0)
+        return;
+    if (has_callbacks(&t->init))
+        nif_library_put(t->lib);
+    vm_free(t);
 }
 
 void nif_types_commit(bool ok)
@@ -91,19 +115,47 @@ void nif_types_commit(bool ok)
     struct nif_opened *o, *next;
 
     for (o = vm.nifs->opened; o; o = next) {
+        ErlNifResourceType *t = o->type;
+        struct nif_library *before = has_callbacks(&t->init) ? t->lib : NULL;
+
         next = o->next;
-        if (ok && o->created) {
-            o->type->next = vm.nifs->types;
-            vm.nifs->types = o->type;
-        } else if (ok) {
-            o->type->lib = o->lib;
-            o->type->init = o->init;
+        if (ok) {
+            if (o->created) {
+                t->next = vm.nifs->types;
+                vm.nifs->types = t;
+            }
+            t->lib = o->lib;
+            t->init = o->init;
+            if (has_callbacks(&t->init))
+                nif_library_get(t->lib);
+            if (before)
+                nif_library_put(before);
         } else if (o->created) {
-            vm_free(o->type);
+            type_put(t);
         }
         vm_free(o);
     }
     vm.nifs->opened = NULL;
+}
+
+void nif_types_orphan(struct nif_library *lib)
+{
+    ErlNifResourceType **at = &vm.nifs->types, *t;
+
+    while ((t = *at)) {
+        if (t->lib == lib) {
+            *at = t->next;
+            type_put(t);
+        } else {
+            at = &t->next;
+        }
+    }
+}
+
+/* The library to call for a type; NULL if it has nothing to be called. */
+static struct nif_library *library_of(const ErlNifResourceType *t)
+{
+    return has_callbacks(&t->init) ? t->lib : NULL;
 }
 
 ErlNifResourceType *enif_open_resource_type_x(ErlNifEnv *env, const char *name,
@@ -139,9 +191,10 @@ static void monitor_free(struct nif_monitor *m)
     vm_free(m);
 }
 
-static void resource_free(struct resource *res)
+/* By the scheduler, between slices: the library may be closed then. */
+static void resource_end(void *resource)
 {
-    struct nif_resource *r = (struct nif_resource *)res;
+    struct nif_resource *r = resource;
     ErlNifEnv env;
 
     while (r->monitors)
@@ -151,6 +204,20 @@ static void resource_free(struct resource *res)
         r->type->init.dtor(&env, r->object);
         nif_env_end(&env);
     }
+    type_put(r->type);
+    vm_free(r);
+}
+
+/* In any thread, and it may be a function of the library that lets go. */
+static void resource_free(struct resource *res)
+{
+    struct nif_resource *r = (struct nif_resource *)res;
+
+    if (library_of(r->type)) {
+        nif_call_later(resource_end, r);
+        return;
+    }
+    type_put(r->type);
     vm_free(r);
 }
 
@@ -162,6 +229,7 @@ void *enif_alloc_resource(ErlNifResourceType *type, size_t size)
         return NULL;
     r->res = (struct resource){.refc = 1, .free = resource_free, .type = &resource_type};
     r->type = type;
+    __atomic_fetch_add(&type->refs, 1, __ATOMIC_RELAXED);
     r->size = size;
     r->monitors = NULL;
     return r->object;
@@ -260,6 +328,8 @@ static void process_is_down(struct proc_watch *w, struct proc *p)
 
     memcpy(id.data, m->ref, sizeof m->ref);
     monitor_free(m);
+    if (r->res.refc == 0)
+        return;                 /* it is about to end */
     resource_get(&r->res);
     nif_env_init(&env, NULL, r->type->lib);
     r->type->init.down(&env, r->object, &pid, &id);
@@ -284,6 +354,7 @@ int enif_monitor_process(ErlNifEnv *env, void *object, const ErlNifPid *pid,
     m->pid = pid->pid;
     ref_next(m->ref);
     m->watch.fire = process_is_down;
+    m->watch.resource = &r->res;
     proc_watch(p, &m->watch);
     m->next = r->monitors;
     m->prev = &r->monitors;
@@ -334,13 +405,12 @@ int enif_is_port_alive(ErlNifEnv *env, ErlNifPort *port)
 int enif_port_command(ErlNifEnv *env, const ErlNifPort *to, ErlNifEnv *msg_env,
                       ERL_NIF_TERM msg)
 {
-    term command;
-
-    if (!env || !env->p || !port_find(to->port_id))
-        return 0;
-    command = enif_make_tuple(env, 2, env->p->id,
-                              enif_make_tuple(env, 2, am_command, msg));
-    port_signal(to->port_id, env->p->id, command);
+    if (nif_on_scheduler()) {
+        if (!port_output(to->port_id, env && env->p ? env->p->id : am_undefined, msg))
+            return 0;
+    } else {
+        nif_mail_term(to->port_id, msg);
+    }
     if (msg_env)
         enif_clear_env(msg_env);
     return 1;
@@ -369,14 +439,13 @@ static void descriptor_ready(struct os_watch *w, unsigned events)
     struct nif_select *s = (struct nif_select *)((char *)w -
                                                  offsetof(struct nif_select, watch));
 
-    for (int i = 0; i < 2; i++) {
-        unsigned event = i == 0 ? OS_READ : OS_WRITE;
+    for (int i = 0; i < 3; i++) {
         struct select_side *side = &s->side[i];
         struct proc *p;
 
-        if (!(events & s->wanted & event))
+        if (!(events & s->wanted & sides[i].event))
             continue;
-        s->wanted &= ~event;
+        s->wanted &= ~sides[i].event;
         p = proc_find(side->pid);
         if (p)
             msg_send(NULL, p, side->message);
@@ -385,27 +454,73 @@ static void descriptor_ready(struct os_watch *w, unsigned events)
     select_want(s, s->wanted);
 }
 
-static int select_stop(struct nif_select *s)
+/* Nothing of these is waited for any more. What was: ERL_NIF_SELECT_..._CANCELLED. */
+static int select_cancel(struct nif_select *s, unsigned mode)
 {
-    struct nif_resource *r = s->resource;
+    int result = 0;
+
+    for (int i = 0; i < 3; i++) {
+        if (!(mode & sides[i].flag) || !(s->wanted & sides[i].event))
+            continue;
+        s->wanted &= ~sides[i].event;
+        nif_env_end(&s->side[i].env);
+        result |= sides[i].cancelled;
+    }
+    select_want(s, s->wanted);
+    return result;
+}
+
+static int select_end(struct nif_select *s)
+{
     struct nif_select **at = &vm.nifs->selects;
-    int fd = s->watch.fd;
-    ErlNifEnv env;
+    int result = select_cancel(s, ERL_NIF_SELECT_READ | ERL_NIF_SELECT_WRITE |
+                                      ERL_NIF_SELECT_ERROR);
 
     os_unwatch(&s->watch);
-    for (int i = 0; i < 2; i++)
-        nif_env_end(&s->side[i].env);
     while (*at != s)
         at = &(*at)->next;
     *at = s->next;
+    resource_put(&s->resource->res);
     vm_free(s);
+    return result;
+}
+
+/* Two resources with one descriptor: the program has closed it without saying so. */
+static void select_steal(struct nif_select *s, const struct nif_resource *by)
+{
+    const ErlNifResourceType *from = s->resource->type;
+    struct text t;
+
+    text_init(&t);
+    text_printf(&t, "enif_select(_, %d,...) ", s->watch.fd);
+    text_term(&t, by->type->module, 0);
+    text_add(&t, ":", 1);
+    text_term(&t, by->type->name, 0);
+    text_printf(&t, " stealing control of fd=%d from resource ", s->watch.fd);
+    text_term(&t, from->module, 0);
+    text_add(&t, ":", 1);
+    text_term(&t, from->name, 0);
+    text_add(&t, "\n", 1);
+    log_text(am_error, TERM_NIL, t.s, t.n);
+    text_fini(&t);
+    select_end(s);
+}
+
+static int select_stop(struct nif_select *s, struct nif_resource *r, int fd)
+{
+    ErlNifEnv env;
+    int result = ERL_NIF_SELECT_STOP_CALLED;
+
+    resource_get(&r->res);
+    if (s)
+        result |= select_end(s);
     if (r->type->init.stop) {
         nif_env_init(&env, NULL, r->type->lib);
         r->type->init.stop(&env, r->object, fd, 1);
         nif_env_end(&env);
     }
     resource_put(&r->res);
-    return ERL_NIF_SELECT_STOP_CALLED;
+    return result;
 }
 
 static int do_select(ErlNifEnv *env, int fd, unsigned mode, void *object,
@@ -413,27 +528,17 @@ static int do_select(ErlNifEnv *env, int fd, unsigned mode, void *object,
 {
     struct nif_resource *r = nif_resource_of(object);
     struct nif_select *s = select_find(fd);
-    int result = 0;
 
     if (fd < 0)
         return (int)0x80000000 | ERL_NIF_SELECT_INVALID_EVENT;
-    if (s && s->resource != r)
-        return (int)0x80000000 | ERL_NIF_SELECT_INVALID_EVENT;
-    if (mode & ERL_NIF_SELECT_STOP)
-        return s ? select_stop(s)
-                 : r->type->init.stop ? (r->type->init.stop(env, object, fd, 1),
-                                         ERL_NIF_SELECT_STOP_CALLED)
-                                      : (int)0x80000000 | ERL_NIF_SELECT_INVALID_EVENT;
-    if (mode & ERL_NIF_SELECT_CANCEL) {
-        if (s && mode & ERL_NIF_SELECT_READ && s->wanted & OS_READ)
-            result |= ERL_NIF_SELECT_READ_CANCELLED;
-        if (s && mode & ERL_NIF_SELECT_WRITE && s->wanted & OS_WRITE)
-            result |= ERL_NIF_SELECT_WRITE_CANCELLED;
-        if (s)
-            select_want(s, s->wanted & ~((mode & ERL_NIF_SELECT_READ ? OS_READ : 0u) |
-                                         (mode & ERL_NIF_SELECT_WRITE ? OS_WRITE : 0u)));
-        return result;
+    if (s && s->resource != r) {
+        select_steal(s, r);
+        s = NULL;
     }
+    if (mode & ERL_NIF_SELECT_STOP)
+        return select_stop(s, r, fd);
+    if (mode & ERL_NIF_SELECT_CANCEL)
+        return s ? select_cancel(s, mode) : 0;
     if (!s) {
         s = vm_zalloc(ALLOC_SYSTEM, sizeof *s);
         s->watch = (struct os_watch){.fd = fd, .ready = descriptor_ready};
@@ -442,25 +547,23 @@ static int do_select(ErlNifEnv *env, int fd, unsigned mode, void *object,
         s->next = vm.nifs->selects;
         vm.nifs->selects = s;
     }
-    for (int i = 0; i < 2; i++) {
+    for (int i = 0; i < 3; i++) {
         struct select_side *side = &s->side[i];
-        unsigned event = i == 0 ? OS_READ : OS_WRITE;
         ErlNifPid self;
 
-        if (!(mode & (i == 0 ? ERL_NIF_SELECT_READ : ERL_NIF_SELECT_WRITE)))
+        if (!(mode & sides[i].flag))
             continue;
-        if (s->wanted & event)
+        if (s->wanted & sides[i].event)
             nif_env_end(&side->env);
-        nif_env_init(&side->env, NULL, r->type->lib);
+        nif_env_init(&side->env, NULL, NULL);
         side->pid = pid ? pid->pid : enif_self(env, &self)->pid;
         if (mode & ERL_NIF_SELECT_CUSTOM_MSG)
             side->message = enif_make_copy(&side->env, custom);
         else
             side->message = enif_make_tuple(
                 &side->env, 4, am_select, enif_make_resource(&side->env, object),
-                enif_make_copy(&side->env, ref),
-                i == 0 ? am_ready_input : am_ready_output);
-        s->wanted |= event;
+                enif_make_copy(&side->env, ref), sides[i].ready);
+        s->wanted |= sides[i].event;
     }
     select_want(s, s->wanted);
     return 0;

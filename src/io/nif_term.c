@@ -9,6 +9,7 @@
 #include "bif/ext.h"
 #include "os/os.h"
 #include "vm/big.h"
+#include "vm/clock.h"
 #include "vm/ext.h"
 #include "vm/map.h"
 #include "vm/node.h"
@@ -808,29 +809,26 @@ ErlNifTime enif_convert_time_unit(ErlNifTime t, ErlNifTimeUnit from, ErlNifTimeU
 
 ErlNifTime enif_monotonic_time(ErlNifTimeUnit unit)
 {
-    return enif_convert_time_unit((ErlNifTime)os_mono_ns(), ERL_NIF_NSEC, unit);
+    return enif_convert_time_unit(clock_monotonic_ns(), ERL_NIF_NSEC, unit);
 }
 
 ErlNifTime enif_time_offset(ErlNifTimeUnit unit)
 {
-    return enif_convert_time_unit(os_wall_ns() - (ErlNifTime)os_mono_ns(),
-                                  ERL_NIF_NSEC, unit);
+    return enif_convert_time_unit(clock_offset_ns(), ERL_NIF_NSEC, unit);
 }
 
-static ERL_NIF_TERM timestamp(ErlNifEnv *env, int64_t ns)
+static ERL_NIF_TERM timestamp(ErlNifEnv *env, int64_t us)
 {
-    int64_t us = ns / 1000;
-
     return enif_make_tuple(env, 3, small_make(us / 1000000000000),
                            small_make(us / 1000000 % 1000000), small_make(us % 1000000));
 }
 
 ERL_NIF_TERM enif_now_time(ErlNifEnv *env)
 {
-    return timestamp(env, os_wall_ns());
+    return timestamp(env, clock_now_us());
 }
 
 ERL_NIF_TERM enif_cpu_time(ErlNifEnv *env)
 {
-    return timestamp(env, (int64_t)os_cpu_ns());
+    return timestamp(env, (int64_t)os_cpu_ns() / 1000);
 }

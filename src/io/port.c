@@ -7,6 +7,7 @@
 #include <errno.h>
 
 #include "bif/bif.h"
+#include "bif/build.h"
 #include "bif/info.h"
 #include "io/io.h"
 #include "io/port_trace.h"
@@ -500,7 +501,7 @@ void proc_unwatch(struct proc_watch *w)
     w->prev = NULL;
 }
 
-term proc_watch_ports(struct proc *of, const struct proc *p, term list)
+term proc_watch_by(struct proc *of, const struct proc *p, term list)
 {
     const struct proc_watch *w = p->flags & PF_USING_PORTS ? p->ports : NULL;
 
@@ -509,6 +510,9 @@ term proc_watch_ports(struct proc *of, const struct proc *p, term list)
             term *hp = heap_alloc(of, CONS_WORDS);
 
             list = put_cons(&hp, w->by, list);
+        } else if (w->resource && w->resource->refc > 0) {
+            resource_get(w->resource);
+            list = build_cons(of, io_magic(of, w->resource), list);
         }
     }
     return list;
@@ -654,6 +658,13 @@ void port_wait(struct proc *p, term id)
     wait_until_idle(port_find(id), p);
 }
 
+bool port_output(term id, term from, term data)
+{
+    struct port *port = port_find(id);
+
+    return port && output(port, from, data, true) != OUT_BAD;
+}
+
 void port_signal(term id, term from, term message)
 {
     struct port *port = port_find(id);
@@ -675,7 +686,7 @@ void port_signal(term id, term from, term message)
         close_by(port, sender);
     } else if (term_is_tuple_of(op, 2) && *tuple_at(op, 1) == am_command) {
         /* Who sends for another, or a driver, does not wait: it takes that too. */
-        if (output(port, sender, *tuple_at(op, 2), true) == OUT_BAD) {
+        if (!port_output(id, sender, *tuple_at(op, 2))) {
             complain(port);
             badsig(port);
         }

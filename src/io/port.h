@@ -125,6 +125,8 @@ struct port *port_next(const struct port *after);
 uint32_t port_next_number(bool set, uint32_t n);
 
 /* What processes do, for `!`, exit/2, and links. No such port: nothing. */
+/* Data for a port, which takes it even when busy. False: no port, or no data. */
+bool port_output(term id, term from, term data);
 void port_signal(term port, term from, term message);
 /* `!` of this message is to wait: the port is busy. port_wait(), then bif_wait(). */
 bool port_holds_up(term port, term message);

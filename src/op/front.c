@@ -17,7 +17,7 @@ static void function_start(struct front *f, const struct arg *a)
     }
     c->funcs = load_grow(c->funcs, &l->funcs_size, c->nfuncs + 1, sizeof *c->funcs);
     c->funcs[c->nfuncs++] = (struct func){
-        l->nwords, 0, (uint32_t)a[1].value, (uint32_t)a[2].value};  /* words, bytes later */
+        l->nwords, 0, (uint32_t)a[1].value, (uint16_t)a[2].value, false};  /* words, bytes later */
     emit_begin(l, OP_func_info);
     emit_u(l, a[2].value);
     emit_end(l);
@@ -115,7 +115,14 @@ static bool translate(struct front *f)
     switch ((enum genop)in->op) {
     case G_label: put_label(f, (uint32_t)a[0].value); break;
     case G_func_info: function_start(f, a); break;
-    case G_int_code_end: case G_nif_start: break;
+    case G_int_code_end: break;
+    case G_nif_start:
+        if (l->code->nfuncs == 0) {
+            load_fail(l, "a nif_start is outside of functions");
+            break;
+        }
+        l->code->funcs[l->code->nfuncs - 1].nif = l->code->declares_nifs = true;
+        break;
     case G_on_load:
         l->code->on_load = (code_ptr)((uintptr_t)f->entry + 1);    /* a word */
         break;

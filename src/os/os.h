@@ -85,10 +85,10 @@ _Noreturn void os_abort(const char *why);
  *
  * Hosted, fd is a Linux descriptor. Bare, only 0, 1, 2 (the console) exist.
  */
-enum { OS_READ = 1, OS_WRITE = 2 };
+enum { OS_READ = 1, OS_WRITE = 2, OS_ERROR = 4 };   /* the last alone: nothing but errors */
 struct os_watch {
     int fd;
-    unsigned events;                    /* OS_READ | OS_WRITE; 0: not watched */
+    unsigned events;                    /* of those; 0: not watched */
     void (*ready)(struct os_watch *w, unsigned events);
     struct os_watch *next;              /* os.c's own */
 };

@@ -175,14 +175,15 @@ static term raw_trace(struct sched *s, struct proc *p, struct export *bif,
     uint32_t n = 0;
     term head = THE_NON_VALUE;
 
-    if (bif && !speaks_for_caller(bif))
+    /* A BIF that went on for another function says so in exc.mfa. */
+    if (bif && !speaks_for_caller(bif) && p->exc.mfa == THE_NON_VALUE)
         head = bif_head(p, bif, args);
     else if (p->exc.mfa != THE_NON_VALUE && p->exc.kind == EXC_ERROR &&
              term_is_tuple_of(p->exc.mfa, 3)) {
         const term *mfa = tuple_at(p->exc.mfa, 1);
         term loc = TERM_NIL;
 
-        if (p->exc.reason != am_undef)
+        if (p->exc.reason != am_undef && !p->exc.no_info)
             loc = info_list(p, info_map(p, am_erl_erts_errors, p->exc.cause));
         term *hp = heap_alloc(p, 5);
 

@@ -9,6 +9,7 @@
 #include "vm/module.h"
 
 #include "bif/bif.h"
+#include "io/io.h"
 #include "op/break.h"
 #include "op/code.h"
 #include "vm/atom.h"
@@ -612,6 +613,8 @@ void code_unlink(struct code *c)
 void code_free(struct code *c)
 {
     code_unlink(c);
+    if (c->nif_library)
+        nif_unload(c->nif_library);
     code_memory_free(c);
     vm_free(c->strings);
     if (c->literals)

@@ -89,7 +89,8 @@ struct func {                   /* sorted by start */
     uint32_t start;             /* offset of its func_info in the code, bytes */
     uint32_t entry;             /* offset of its entry */
     uint32_t f;                 /* a term: atoms have 32 bits */
-    uint32_t arity;
+    uint16_t arity;
+    bool nif;                   /* declared as one: a NIF may take its place */
 };
 /*
  * A row holds from byte offset `at` to the next row's: words of the frame,
@@ -139,7 +140,8 @@ struct code {
     code_ptr on_load;                   /* or NULL */
     bool native;
     bool natives;                       /* code_patch_natives was here */
-    void *nif_library;                  /* io/nif.c */
+    bool declares_nifs;                 /* -nifs(): others may not become NIFs */
+    void *nif_library;                  /* io/nif.h */
     struct nif_entry *nifs;             /* op/code.h; owned */
     struct nif_entry **nif_slots;       /* by function, or NULL: see func_entry_nif */
     uint8_t *strings;                   /* bytes the bit syntax names; owned */

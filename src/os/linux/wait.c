@@ -216,6 +216,8 @@ void os_wait(uint64_t mono_ns)
             what |= OS_READ;
         if (e & (EPOLLOUT | EPOLLHUP | EPOLLERR))
             what |= OS_WRITE;
+        if (e & (EPOLLHUP | EPOLLERR))
+            what |= OS_ERROR;
         run_ready(fd, what);
     }
     if (files > 0) {
