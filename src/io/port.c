@@ -662,7 +662,12 @@ bool port_output(term id, term from, term data)
 {
     struct port *port = port_find(id);
 
-    return port && output(port, from, data, true) != OUT_BAD;
+    if (!port)
+        return false;
+    if (output(port, from, data, true) != OUT_BAD)
+        return true;
+    complain(port);
+    return false;
 }
 
 void port_signal(term id, term from, term message)
@@ -686,10 +691,8 @@ void port_signal(term id, term from, term message)
         close_by(port, sender);
     } else if (term_is_tuple_of(op, 2) && *tuple_at(op, 1) == am_command) {
         /* Who sends for another, or a driver, does not wait: it takes that too. */
-        if (!port_output(id, sender, *tuple_at(op, 2))) {
-            complain(port);
+        if (!port_output(id, sender, *tuple_at(op, 2)))
             badsig(port);
-        }
     } else if (term_is_tuple_of(op, 2) && *tuple_at(op, 1) == am_connect &&
                term_is_local_pid(*tuple_at(op, 2))) {
         struct port_work work = port_asked(port, am_connect);

@@ -324,6 +324,80 @@ static ERL_NIF_TERM misc(ErlNifEnv *env, int argc, const ERL_NIF_TERM a[])
     return list;
 }
 
+/* On what threads it and the call it makes later run; or, of a pid, fails later. */
+static ERL_NIF_TERM later(ErlNifEnv *env, int argc, const ERL_NIF_TERM a[])
+{
+    ERL_NIF_TERM next[2] = {a[0], enif_make_int(env, enif_thread_type())};
+
+    if (argc == 1)
+        return enif_schedule_nif(env, "later", ERL_NIF_DIRTY_JOB_IO_BOUND, later, 2, next);
+    if (enif_is_pid(env, a[0]))
+        return enif_make_badarg(env);
+    return enif_make_tuple2(env, a[1], next[1]);
+}
+
+static ERL_NIF_TERM times(ErlNifEnv *env, int argc, const ERL_NIF_TERM a[])
+{
+    return enif_make_tuple3(env, enif_make_int64(env, enif_monotonic_time(ERL_NIF_NSEC)),
+                            enif_make_int64(env, enif_time_offset(ERL_NIF_NSEC)),
+                            enif_now_time(env));
+}
+
+/* Uses up a slice, and more. */
+static ERL_NIF_TERM spend(ErlNifEnv *env, int argc, const ERL_NIF_TERM a[])
+{
+    int n = 0;
+
+    while (n < 10 && !enif_consume_timeslice(env, 30))
+        n++;
+    for (int i = 0; i < 50; i++)
+        enif_consume_timeslice(env, 100);
+    return enif_make_int(env, n);
+}
+
+static ERL_NIF_TERM port_say(ErlNifEnv *env, int argc, const ERL_NIF_TERM a[])
+{
+    ErlNifPort port;
+
+    return enif_get_local_port(env, a[0], &port)
+               ? enif_make_int(env, enif_port_command(env, &port, NULL, a[1]))
+               : enif_make_badarg(env);
+}
+
+/* The box's pipe: wait for an error where it is written to, or no longer. */
+static ERL_NIF_TERM box_error(ErlNifEnv *env, int argc, const ERL_NIF_TERM a[])
+{
+    struct box *b;
+    int cancel;
+
+    enif_get_resource(env, a[0], box_type, (void **)&b);
+    enif_get_int(env, a[2], &cancel);
+    return enif_make_int(env, enif_select(env, b->fds[1], ERL_NIF_SELECT_ERROR |
+                                              (cancel ? ERL_NIF_SELECT_CANCEL : 0),
+                                          b, NULL, a[1]));
+}
+
+static ERL_NIF_TERM box_shut(ErlNifEnv *env, int argc, const ERL_NIF_TERM a[])
+{
+    struct box *b;
+
+    enif_get_resource(env, a[0], box_type, (void **)&b);
+    enif_select(env, b->fds[0], ERL_NIF_SELECT_READ | ERL_NIF_SELECT_CANCEL, b, NULL, a[0]);
+    return enif_make_int(env, dup2(b->fds[1], b->fds[0]) >= 0);
+}
+
+/* The second box waits for the first one's pipe. */
+static ERL_NIF_TERM box_steal(ErlNifEnv *env, int argc, const ERL_NIF_TERM a[])
+{
+    struct box *from, *b;
+
+    enif_get_resource(env, a[0], box_type, (void **)&from);
+    enif_get_resource(env, a[1], box_type, (void **)&b);
+    b->fds[0] = from->fds[0];
+    b->fds[1] = from->fds[1];
+    return enif_make_int(env, enif_select(env, b->fds[0], ERL_NIF_SELECT_READ, b, NULL, a[2]));
+}
+
 /* What a library is told of places: every word and pointer it gets, and printed terms. */
 static ERL_NIF_TERM addresses(ErlNifEnv *env, int argc, const ERL_NIF_TERM a[])
 {
@@ -375,5 +449,12 @@ static ErlNifFunc funcs[] = {
     {"threads", 1, threads},
     {"misc", 2, misc},
     {"addresses", 1, addresses},
+    {"later", 1, later},
+    {"times", 0, times},
+    {"spend", 0, spend},
+    {"port_say", 2, port_say},
+    {"box_error", 3, box_error},
+    {"box_shut", 1, box_shut},
+    {"box_steal", 3, box_steal},
 };
 ERL_NIF_INIT(nif_api, funcs, load, NULL, NULL, NULL)

@@ -3,10 +3,12 @@
 -export([main/0]).
 -export([inspect/1, iolist/1, raise/1, count/2, box_new/1, box_get/1, box_watch/2,
          box_unwatch/1, box_select/2, box_write/1, box_stop_select/1, threads/1, misc/2,
-         addresses/1]).
+         addresses/1, later/1, times/0, spend/0, port_say/2, box_error/3, box_shut/1,
+         box_steal/3]).
 -nifs([inspect/1, iolist/1, raise/1, count/2, box_new/1, box_get/1, box_watch/2,
        box_unwatch/1, box_select/2, box_write/1, box_stop_select/1, threads/1, misc/2,
-       addresses/1]).
+       addresses/1, later/1, times/0, spend/0, port_say/2, box_error/3, box_shut/1,
+       box_steal/3]).
 -include("test.hrl").
 
 main() ->
@@ -17,7 +19,7 @@ main() ->
     ?raises({error, nif_not_loaded}, inspect(a)),
     ?is(ok, erlang:load_nif(Lib, ok)),
     ?matches({error, {reload, _}}, erlang:load_nif(Lib, ok)),
-    terms(), errors(), boxes(), selects(), hidden(),
+    terms(), errors(), boxes(), selects(), stolen(), hidden(), later(), clocks(), ports(),
     ?is({5, {5}, self()}, count(5, x)),
     ?is({2000, {2000}, self()}, count(2000, x)),
     ?is(ok, threads(100)),
@@ -97,7 +99,72 @@ selects() ->
     ?is(nothing, receive {select, B, _, _} -> early after 50 -> nothing end),
     ?is(1, box_write(B)),
     ?is({select, B, Ref, ready_input}, receive {select, _, _, _} = M -> M after 60000 -> timeout end),
-    ?is(1, box_stop_select(B)).
+    ?is(1, box_stop_select(B)),
+    %% An error on the writing side, which a reader's end is.
+    E = box_new(pipe),
+    ?is(0, box_select(E, Ref)),
+    ?is(0, box_error(E, Ref, 0)),
+    ?is(1 bsl 6, box_error(E, Ref, 1)),
+    ?is(0, box_error(E, Ref, 1)),
+    ?is(0, box_error(E, Ref, 0)),
+    ?is(1, box_shut(E)),
+    ?is({select, E, Ref, ready_error}, receive {select, _, _, _} = N -> N after 60000 -> timeout end).
+
+%% Another resource with the same descriptor.
+stolen() ->
+    {From, By} = {box_new(from), box_new(by)},
+    {Ref1, Ref2} = {make_ref(), make_ref()},
+    ?is(0, box_select(From, Ref1)),
+    ?is(0, box_steal(From, By, Ref2)),
+    ?is(1, box_write(By)),
+    ?is({select, By, Ref2, ready_input}, receive {select, _, _, _} = M -> M after 60000 -> timeout end),
+    ?is(1, box_stop_select(By)),
+    ?is(nothing, receive {select, _, _, _} = N -> N after 50 -> nothing end).
+
+%% Calls that go on: on a dirty scheduler, and an error of theirs is the first one's.
+later() ->
+    ?is({1, 3}, later(x)),
+    Self = self(),
+    ?matches({'EXIT', {badarg, [{?MODULE, later, [Self], []}, {?MODULE, _, 0, [_ | _]} | _]}},
+             catch later(self())),
+    %% What is left of a slice is all that can be used up.
+    {reductions, R1} = process_info(self(), reductions),
+    ?is(true, spend() =< 3),
+    {reductions, R2} = process_info(self(), reductions),
+    ?is(true, R2 - R1 < 3 * 4000).
+
+clocks() ->
+    A = erlang:monotonic_time(nanosecond),
+    N1 = erlang:now(),
+    {M, Offset, N2} = times(),
+    ?is(true, A =< M andalso M =< erlang:monotonic_time(nanosecond)),
+    ?is(true, abs(Offset - erlang:time_offset(nanosecond)) < 60000000000),
+    ?is(true, N1 < N2 andalso N2 < erlang:now()).
+
+%% Whoever it is may send to a port; what is no data is refused, and the port lives.
+ports() ->
+    Self = self(),
+    {Port, Owner} = cat(Self),
+    ?is(1, port_say(Port, ["he", <<"llo">>])),
+    ?is({data, <<"hello">>}, receive {Owner, M} -> M after 60000 -> timeout end),
+    ?is(0, port_say(Port, [not_data])),
+    ?is(1, port_say(Port, "again")),
+    ?is({data, <<"again">>}, receive {Owner, N} -> N after 60000 -> timeout end),
+    Owner ! stop,
+    ?is(closed, receive {Owner, C} -> C after 60000 -> timeout end),
+    ?is(0, port_say(Port, "late")).
+cat(To) ->
+    Owner = spawn(fun() ->
+                          Port = open_port({spawn_executable, "/bin/cat"}, [stream, binary]),
+                          To ! {self(), Port},
+                          relay(Port, To)
+                  end),
+    receive {Owner, Port} -> {Port, Owner} end.
+relay(Port, To) ->
+    receive
+        {Port, M} -> To ! {self(), M}, relay(Port, To);
+        stop -> port_close(Port), To ! {self(), closed}
+    end.
 
 %% A library is not told where code lies either.
 hidden() ->
@@ -124,3 +191,10 @@ box_stop_select(_) -> erlang:nif_error(nif_not_loaded).
 threads(_) -> erlang:nif_error(nif_not_loaded).
 misc(_, _) -> erlang:nif_error(nif_not_loaded).
 addresses(_) -> erlang:nif_error(nif_not_loaded).
+later(_) -> erlang:nif_error(nif_not_loaded).
+times() -> erlang:nif_error(nif_not_loaded).
+spend() -> erlang:nif_error(nif_not_loaded).
+port_say(_, _) -> erlang:nif_error(nif_not_loaded).
+box_error(_, _, _) -> erlang:nif_error(nif_not_loaded).
+box_shut(_) -> erlang:nif_error(nif_not_loaded).
+box_steal(_, _, _) -> erlang:nif_error(nif_not_loaded).
