@@ -743,18 +743,21 @@ int enif_is_pid_undefined(const ErlNifPid *pid)
     return pid->pid == am_undefined;
 }
 
+static term whereis(term name)
+{
+    if (!term_is_atom(name))
+        return THE_NON_VALUE;
+    return nif_on_scheduler() ? name_whereis(name) : name_whereis_by_thread(name);
+}
+
 int enif_whereis_pid(ErlNifEnv *env, ERL_NIF_TERM name, ErlNifPid *pid)
 {
-    term t = term_is_atom(name) ? name_whereis(name) : THE_NON_VALUE;
-
-    return enif_get_local_pid(env, t, pid);
+    return enif_get_local_pid(env, whereis(name), pid);
 }
 
 int enif_whereis_port(ErlNifEnv *env, ERL_NIF_TERM name, ErlNifPort *port)
 {
-    term t = term_is_atom(name) ? name_whereis(name) : THE_NON_VALUE;
-
-    return enif_get_local_port(env, t, port);
+    return enif_get_local_port(env, whereis(name), port);
 }
 
 int enif_is_process_alive(ErlNifEnv *env, ErlNifPid *pid)

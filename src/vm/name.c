@@ -1,6 +1,10 @@
 /*
  * name.c - registered names: an open hash table of atoms to pids and ports.
+ *
+ * The scheduler alone changes it, under the lock; other threads look under it.
  */
+#include <pthread.h>
+
 #include "io/port.h"
 #include "vm/atom.h"
 #include "vm/names.h"
@@ -10,6 +14,8 @@ struct name_table {
     size_t n, mask;
     struct name_entry *slot;        /* name 0: empty */
 };
+
+static pthread_mutex_t changes = PTHREAD_MUTEX_INITIALIZER;
 
 void name_init(void)
 {
@@ -91,12 +97,14 @@ bool name_register(term name, term id)
     own = name_of(id);
     if (!own || *own != THE_NON_VALUE || find(t, name)->name)
         return false;
+    pthread_mutex_lock(&changes);
     if ((t->n + 1) * 4 > (t->mask + 1) * 3)
         grow(t);
     e = find(t, name);
     e->name = name;
     e->id = id;
     t->n++;
+    pthread_mutex_unlock(&changes);
     *own = name;
     tell(am_register, id, name);
     return true;
@@ -117,6 +125,7 @@ bool name_unregister(term name)
     if (own)
         *own = THE_NON_VALUE;
     tell(am_unregister, e->id, name);
+    pthread_mutex_lock(&changes);
     hole = i = e - t->slot;
     for (;;) {
         i = (i + 1) & t->mask;
@@ -129,6 +138,7 @@ bool name_unregister(term name)
     }
     t->slot[hole] = (struct name_entry){0};
     t->n--;
+    pthread_mutex_unlock(&changes);
     return true;
 }
 
@@ -137,6 +147,16 @@ term name_whereis(term name)
     struct name_entry *e = find(vm.names, name);
 
     return e->name ? e->id : THE_NON_VALUE;
+}
+
+term name_whereis_by_thread(term name)
+{
+    term id;
+
+    pthread_mutex_lock(&changes);
+    id = name_whereis(name);
+    pthread_mutex_unlock(&changes);
+    return id;
 }
 
 const struct name_entry *name_next(size_t *i)

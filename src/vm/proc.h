@@ -187,6 +187,7 @@ term proc_spawn(struct proc *parent, term m, term f, term args,
 bool name_register(term name, term pid_or_port);
 bool name_unregister(term name);
 term name_whereis(term name);               /* pid, port or THE_NON_VALUE */
+term name_whereis_by_thread(term name);     /* the same for any thread */
 
 /*
  * Exit signals, as erlang:exit/2. from is the pid of the sender. A kill is

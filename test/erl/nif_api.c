@@ -324,6 +324,39 @@ static ERL_NIF_TERM misc(ErlNifEnv *env, int argc, const ERL_NIF_TERM a[])
     return list;
 }
 
+/* A thread looks a name up n times, and tells how often that was the pid it is to be. */
+struct search {
+    ErlNifPid pid;
+    ERL_NIF_TERM name;
+    int n;
+    ErlNifTid tid;
+};
+static void *searcher(void *arg)
+{
+    struct search *s = arg;
+    ErlNifEnv *m = enif_alloc_env();
+    ErlNifPid pid;
+    int found = 0;
+
+    for (int i = 0; i < s->n; i++)
+        found += enif_whereis_pid(NULL, s->name, &pid) && enif_compare_pids(&pid, &s->pid) == 0;
+    enif_send(NULL, &s->pid, m, enif_make_tuple2(m, enif_make_atom(m, "found"),
+                                                 enif_make_int(m, found)));
+    enif_free_env(m);
+    return NULL;
+}
+static ERL_NIF_TERM search(ErlNifEnv *env, int argc, const ERL_NIF_TERM a[])
+{
+    static struct search s;
+
+    if (argc == 0)
+        return enif_make_int(env, enif_thread_join(s.tid, NULL));
+    enif_self(env, &s.pid);
+    s.name = a[0];
+    enif_get_int(env, a[1], &s.n);
+    return enif_make_int(env, enif_thread_create("searcher", &s.tid, searcher, &s, NULL));
+}
+
 /* On what threads it and the call it makes later run; or, of a pid, fails later. */
 static ERL_NIF_TERM later(ErlNifEnv *env, int argc, const ERL_NIF_TERM a[])
 {
@@ -450,6 +483,8 @@ static ErlNifFunc funcs[] = {
     {"misc", 2, misc},
     {"addresses", 1, addresses},
     {"later", 1, later},
+    {"search", 2, search},
+    {"search", 0, search},
     {"times", 0, times},
     {"spend", 0, spend},
     {"port_say", 2, port_say},

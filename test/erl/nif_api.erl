@@ -4,11 +4,11 @@
 -export([inspect/1, iolist/1, raise/1, count/2, box_new/1, box_get/1, box_watch/2,
          box_unwatch/1, box_select/2, box_write/1, box_stop_select/1, threads/1, misc/2,
          addresses/1, later/1, times/0, spend/0, port_say/2, box_error/3, box_shut/1,
-         box_steal/3]).
+         box_steal/3, search/2, search/0]).
 -nifs([inspect/1, iolist/1, raise/1, count/2, box_new/1, box_get/1, box_watch/2,
        box_unwatch/1, box_select/2, box_write/1, box_stop_select/1, threads/1, misc/2,
        addresses/1, later/1, times/0, spend/0, port_say/2, box_error/3, box_shut/1,
-       box_steal/3]).
+       box_steal/3, search/2, search/0]).
 -include("test.hrl").
 
 main() ->
@@ -19,7 +19,7 @@ main() ->
     ?raises({error, nif_not_loaded}, inspect(a)),
     ?is(ok, erlang:load_nif(Lib, ok)),
     ?matches({error, {reload, _}}, erlang:load_nif(Lib, ok)),
-    terms(), errors(), boxes(), selects(), stolen(), hidden(), later(), clocks(), ports(),
+    terms(), errors(), boxes(), selects(), stolen(), hidden(), later(), clocks(), ports(), names(),
     ?is({5, {5}, self()}, count(5, x)),
     ?is({2000, {2000}, self()}, count(2000, x)),
     ?is(ok, threads(100)),
@@ -166,6 +166,21 @@ relay(Port, To) ->
         stop -> port_close(Port), To ! {self(), closed}
     end.
 
+%% A thread finds a name whatever happens to other names.
+names() ->
+    register(nif_api_searched, self()),
+    ?is(0, search(nif_api_searched, 300000)),
+    ?is({found, 300000}, others()),
+    ?is(0, search()),
+    unregister(nif_api_searched).
+others() ->
+    Names = [list_to_atom("nif_api_" ++ integer_to_list(I)) || I <- lists:seq(1, 200)],
+    Pids = [begin P = spawn(fun() -> receive stop -> ok end end), register(Name, P), P end
+            || Name <- Names],
+    [unregister(Name) || Name <- Names],
+    [P ! stop || P <- Pids],
+    receive {found, _} = F -> F after 0 -> others() end.
+
 %% A library is not told where code lies either.
 hidden() ->
     Ranges = native_hidden:ranges(),
@@ -191,6 +206,8 @@ box_stop_select(_) -> erlang:nif_error(nif_not_loaded).
 threads(_) -> erlang:nif_error(nif_not_loaded).
 misc(_, _) -> erlang:nif_error(nif_not_loaded).
 addresses(_) -> erlang:nif_error(nif_not_loaded).
+search() -> erlang:nif_error(nif_not_loaded).
+search(_, _) -> erlang:nif_error(nif_not_loaded).
 later(_) -> erlang:nif_error(nif_not_loaded).
 times() -> erlang:nif_error(nif_not_loaded).
 spend() -> erlang:nif_error(nif_not_loaded).
