@@ -113,6 +113,8 @@ static term exceptions(struct proc *p, term tag, const term *modules, size_t n)
  */
 static bool others_ran(struct proc *p)
 {
+    if (purge_kept_from(p))
+        return false;
     p->flags ^= PF_CODE_CHANGE;
     if (!(p->flags & PF_CODE_CHANGE))
         return true;

@@ -17,6 +17,7 @@
 #include "vm/map.h"
 #include "vm/node.h"
 #include "vm/ops.h"
+#include "vm/purge.h"
 #include "vm/link.h"
 #include "vm/sysmon.h"
 #include "vm/task.h"
@@ -496,6 +497,11 @@ BIF(erts_debug, set_internal_state, 2)
     case am_mbuf:
         return arg[1];
     case am_code_write_permission:
+        if (!term_is_bool(arg[1]))
+            return bif_badarg(p);
+        if (arg[1] == am_true)
+            return purge_seize(p) ? am_true : bif_yield(p);
+        purge_unseize();
         return am_true;
     case am_inconsistent_heap:
         /* Until a second call, with what this gave: a tuple, which is sound here. */

@@ -14,6 +14,7 @@
 #include "bif/info.h"
 #include "op/code.h"
 #include "op/codemem.h"
+#include "vm/purge.h"
 
 /* Libraries that are linked in. Each of OTP's sources defines its init. */
 ErlNifEntry *zlib_nif_init(void);
@@ -75,12 +76,12 @@ static term load_error(struct proc *p, term tag, const char *fmt, ...)
 }
 
 /*
- * The code that calls load_nif/2, which may still be in its on_load; and what it
- * takes the place of. NULL: it was not called from a module's code.
+ * The code at pc that calls load_nif/2, which may still be in its on_load; and what
+ * it takes the place of. NULL: it was not called from a module's code.
  */
-static struct code *caller(struct code **previous)
+static struct code *caller(code_ptr pc, struct code **previous)
 {
-    struct code *c = code_find(vm.sched->self);
+    struct code *c = code_find(pc);
     struct module *m = c ? module_find(c->module) : NULL;
 
     *previous = NULL;
@@ -291,14 +292,14 @@ static term load_file(struct proc *p, struct code *c, struct code *previous,
     return result;
 }
 
-/* path: NUL-terminated. */
-static term load(struct proc *p, const char *path, term info)
+/* pc: where it is called. path: NUL-terminated. */
+static term load(struct proc *p, code_ptr pc, const char *path, term info)
 {
     const char *base = strrchr(path, '/') ? strrchr(path, '/') + 1 : path;
     struct code *c, *previous;
     struct module *m;
 
-    c = caller(&previous);
+    c = caller(pc, &previous);
     if (!c)
         return load_error(p, am_bad_lib, "load_nif/2 must be explicitly called from the NIF "
                           "module. It cannot be called through apply/3.");
@@ -315,7 +316,7 @@ static term load(struct proc *p, const char *path, term info)
     return has_rows(base) ? am_ok : load_file(p, c, previous, path, info);
 }
 
-BIF(erlang, load_nif, 2)
+static term load_nif(struct proc *p, code_ptr pc, term *arg)
 {
     struct binbytes b;
     char *path = NULL;
@@ -334,7 +335,22 @@ BIF(erlang, load_nif, 2)
     }
     if (!path)
         return bif_badarg(p);
-    result = load(p, path, arg[1]);
+    result = load(p, pc, path, arg[1]);
     vm_free(path);
     return result;
+}
+
+/* Its caller waited for leave to change code: it goes on behind the call. */
+BIF(erts_internal, load_nif, 2)
+{
+    if (purge_kept_from(p))
+        return bif_yield(p);
+    return load_nif(p, (code_ptr)(uintptr_t)*p->heap.stop - 1, arg);
+}
+
+BIF(erlang, load_nif, 2)
+{
+    if (purge_kept_from(p))
+        return bif_trap(p, EXP("erts_internal", "load_nif", 2), arg, 2);
+    return load_nif(p, vm.sched->self, arg);
 }

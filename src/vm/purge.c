@@ -15,7 +15,7 @@ void purge_init(void)
     u = (struct purge *)(((uintptr_t)u + 15) & ~(uintptr_t)15);
     u->module = THE_NON_VALUE;
     leaving_init(&u->leaving);
-    u->purger = u->collector = THE_NON_VALUE;
+    u->purger = u->collector = u->writer = THE_NON_VALUE;
     vm.purge = u;
 }
 
@@ -91,11 +91,8 @@ void purge_wait(struct proc *p)
     proc_suspend(p);
 }
 
-void purge_end(void)
+static void wake(struct purge *u)
 {
-    struct purge *u = vm.purge;
-
-    u->module = THE_NON_VALUE;
     for (size_t i = 0; i < u->nwaiting; i++) {
         struct proc *p = proc_find(u->waiting[i]);
 
@@ -103,4 +100,34 @@ void purge_end(void)
             proc_resume(p);
     }
     u->nwaiting = 0;
+}
+
+void purge_end(void)
+{
+    vm.purge->module = THE_NON_VALUE;
+    wake(vm.purge);
+}
+
+bool purge_kept_from(struct proc *p)
+{
+    struct purge *u = vm.purge;
+
+    if (u->writer == THE_NON_VALUE || u->writer == p->id || !proc_find(u->writer))
+        return false;
+    purge_wait(p);
+    return true;
+}
+
+bool purge_seize(struct proc *p)
+{
+    if (purge_kept_from(p))
+        return false;
+    vm.purge->writer = p->id;
+    return true;
+}
+
+void purge_unseize(void)
+{
+    vm.purge->writer = THE_NON_VALUE;
+    wake(vm.purge);
 }

@@ -17,7 +17,8 @@ struct purge {
     struct leaving leaving;
     term purger, collector;         /* pids of OTP's processes */
     struct export on_load;          /* where call_on_load_function goes */
-    term *waiting;                  /* suspended in calls of the module's funs */
+    term writer;                    /* who alone may change code, or THE_NON_VALUE */
+    term *waiting;                  /* suspended in calls of the module's funs, or by writer */
     size_t nwaiting, waiting_size;
 };
 
@@ -30,5 +31,14 @@ bool purge_check_process(const struct proc *p, term module);
 void purge_wait(struct proc *p);
 /* It is decided. */
 void purge_end(void);
+
+/*
+ * For tests: p alone may change code until it gives that back. False: somebody else
+ * may; p waits, suspended, and asks again.
+ */
+bool purge_seize(struct proc *p);
+void purge_unseize(void);
+/* Somebody but p may change code alone: p waits, suspended, and asks again. */
+bool purge_kept_from(struct proc *p);
 
 #endif

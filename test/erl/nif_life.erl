@@ -4,7 +4,7 @@
 -include("test.hrl").
 
 main() ->
-    refused(), upgraded(), vetoed(), taken_over(), held(), watched(), old_api(), pending(),
+    refused(), upgraded(), vetoed(), taken_over(), held(), watched(), old_api(), pending(), waits(),
     ?is([], told()).
 
 lib(What) ->
@@ -184,5 +184,23 @@ pending() ->
     ?is(2, nif_life_mod:version()),
     gone(),
     ?is([{unload, 2}], told()).
+
+%% Somebody else may change code alone.
+waits() ->
+    fresh(),
+    Self = self(),
+    Before = erts_debug:set_internal_state(available_internal_state, true),
+    ?is(true, erts_debug:set_internal_state(code_write_permission, true)),
+    Load = fun() -> R = nif_life_mod:init(lib("1"), Self), Self ! {self(), R} end,
+    {P, Ref} = spawn_monitor(Load),
+    ?is(waits, receive {P, _} = X -> X after 50 -> waits end),
+    ?is(0, nif_life_mod:version()),
+    ?is(true, erts_debug:set_internal_state(code_write_permission, false)),
+    ?is({P, ok}, receive {P, _} = Y -> Y after 60000 -> timeout end),
+    receive {'DOWN', Ref, _, _, _} -> ok end,
+    erts_debug:set_internal_state(available_internal_state, Before),
+    ?is(1, nif_life_mod:version()),
+    gone(),
+    ?is([{load, 1}, {unload, 1}], told()).
 
 id(X) -> X.
