@@ -9,6 +9,7 @@ CFLAGS_nif := $(NIF_INC)
 CFLAGS_nif_term := $(NIF_INC)
 CFLAGS_nif_resource := $(NIF_INC)
 CFLAGS_nif_lib := $(NIF_INC)
+CFLAGS_nif_load := $(NIF_INC)
 
 # Port drivers of libraries, over the same headers.
 $(OBJ)/io/drv/%.o: CFLAGS += $(NIF_INC)
