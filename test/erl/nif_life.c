@@ -47,8 +47,12 @@ static int enter(ErlNifEnv *env, ERL_NIF_TERM info, const char *what)
 
 static int load(ErlNifEnv *env, void **priv, ERL_NIF_TERM info)
 {
-    *priv = enif_alloc(1);
-    return enter(env, info, "load");
+    int result = enter(env, info, "load");
+
+    /* One that refuses is not told to unload. */
+    if (result == 0)
+        *priv = enif_alloc(1);
+    return result;
 }
 
 static int upgrade(ErlNifEnv *env, void **priv, void **old, ERL_NIF_TERM info)
