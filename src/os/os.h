@@ -33,7 +33,7 @@ size_t os_pages_in_use(void);           /* bytes handed out and not given back *
  * A block of OS_LARGE bytes or more, with anything in it: a heap that grows takes
  * one after the other, and clearing them costs as much as a quarter of collecting.
  */
-#define OS_LARGE ((size_t)7 << 10)
+#define OS_LARGE ((size_t)4 << 10)
 void *os_large(size_t bytes);
 void os_large_free(void *p, size_t bytes);
 /*
