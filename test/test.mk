@@ -98,7 +98,8 @@ T_HOSTED := port_spawn file_raw \
     $(patsubst test/erl/%.erl,%,$(wildcard test/erl/nif_*.erl test/erl/driver_*.erl))
 T_IMAGE_LIST := [$(subst $(space),$(comma),$(strip $(filter-out $(T_HOSTED),$(T_MODS))))]
 $(T_OUT).img: $(T_BEAM) bin/kindling bin/tender bin/ling.elf bin/kindling.beam
-	bin/kindling build -q -o $@ --app compiler --file /test=$(T_OUT) \
+	@rm -rf $(T_OUT).beams; mkdir $(T_OUT).beams; cp $(T_BEAM) $(T_OUT).beams
+	bin/kindling build -q -o $@ --app compiler --file /test=$(T_OUT).beams \
 	    --eval 'code:add_path("/test"), test:run($(T_IMAGE_LIST)).'
 check-images: bin/tender $(T_OUT).img
 	bin/kindling run --on process -e TEST_MINUTES=$(TEST_MINUTES) $(T_OUT).img
