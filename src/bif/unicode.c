@@ -9,6 +9,7 @@
  * as it was, without what was done: at each level the rest of it.
  */
 #include "bif/bif.h"
+#include "bif/build.h"
 #include "vm/big.h"
 #include "vm/binary.h"
 #include "vm/slice.h"
@@ -215,13 +216,6 @@ static inline bool take_char(struct conversion *c, term t)
     return true;
 }
 
-static term cons(struct proc *p, term head, term tail)
-{
-    term *hp = heap_alloc(p, CONS_WORDS);
-
-    return put_cons(&hp, head, tail);
-}
-
 /* All of t. False: *rest is what was not taken. */
 static bool take(struct proc *p, struct conversion *c, term t, term *rest)
 {
@@ -243,7 +237,7 @@ static bool take(struct proc *p, struct conversion *c, term t, term *rest)
                 good = take_binary(p, c, head, rest);
                 t = tail;
                 if (!good)
-                    *rest = cons(p, *rest, tail);
+                    *rest = build_cons(p, *rest, tail);
             } else if (term_is_nil(head) || take_char(c, head)) {
                 t = tail;
             } else {
@@ -261,7 +255,7 @@ static bool take(struct proc *p, struct conversion *c, term t, term *rest)
         }
     }
     while (!good && todo.n > 0)
-        *rest = cons(p, *rest, wstack_pop(&todo));
+        *rest = build_cons(p, *rest, wstack_pop(&todo));
     wstack_fini(&todo);
     return good;
 }
@@ -334,7 +328,7 @@ static term convert(struct proc *p, term data, bool latin1, bool to_list,
             if (may_go_on(c.cut, c.cut_size))
                 why = am_incomplete;
         } else {
-            rest = cons(p, cut, cons(p, rest, TERM_NIL));
+            rest = build_cons(p, cut, build_cons(p, rest, TERM_NIL));
         }
     }
     if (good)
